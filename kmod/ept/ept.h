@@ -327,7 +327,7 @@ void ept_zap_free(struct ept_zap *zap);
  *
  * Return: 0 when the leaf is small enough now or was; -ENOENT when no
  * leaf is there; -ENOMEM when the cache ran out (a step from 1 GiB to 2 MiB
- * may have been done); -EAGAIN as ept_map(); -EINVAL for a bad @gpa or @level.
+ * may have been done); -EINVAL for a bad @gpa or @level.
  */
 int ept_split(struct ept_root *root, struct ept_cache *cache, gpa_t gpa,
 	      int level);
