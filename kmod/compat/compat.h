@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * compat.h - differences between the kernels emys builds on, found by probing
+ * (kmod/compat/probe*.mk define HAVE_*), force-included into every file.
+ */
+#ifndef _EMYS_COMPAT_H
+#define _EMYS_COMPAT_H
+
+#include <linux/version.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "emys needs Linux 6.1 or newer"
+#endif
+
+#include <asm/msr.h>
+
+/* 6.16 renamed the 64-bit MSR accessors. */
+#ifndef HAVE_RDMSRQ
+#define rdmsrq		rdmsrl
+#define rdmsrq_safe	rdmsrl_safe
+#define wrmsrq		wrmsrl
+#define wrmsrq_safe	wrmsrl_safe
+#endif
+
+#endif

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What this kernel has, by looking at its headers and exported symbols, never at its version.
+emys-inc := $(srctree)/include/linux
+emys-x86 := $(srctree)/arch/x86/include/asm
+emys-symvers := $(objtree)/Module.symvers
+# $(call emys-has,REGEX,FILE,NAME): -DNAME when FILE matches
+emys-has = $(shell grep -Eqs '$(1)' $(2) && echo -D$(3))
+# $(call emys-exports,SYMBOL,NAME): -DNAME when SYMBOL is exported without a namespace
+emys-exports = $(shell awk -F'\t' '$$2=="$(1)" && $$5=="" {f=1} END{exit !f}' $(emys-symvers) && echo -D$(2))
+
+ccflags-y += $(call emys-has,define rdmsrq,$(emys-x86)/msr.h,HAVE_RDMSRQ)
+ccflags-y += $(call emys-has,hrtimer_setup,$(emys-inc)/hrtimer.h,HAVE_HRTIMER_SETUP)
+ccflags-y += $(call emys-has,cpu_emergency_register_virt_callback,$(emys-x86)/reboot.h,HAVE_EMERGENCY_CALLBACK)
+ccflags-y += $(call emys-exports,cr4_update_irqsoff,HAVE_CR4_HELPERS)
+ccflags-y += $(call emys-exports,l1tf_vmx_mitigation,HAVE_L1TF_VMX)
+ccflags-y += $(call emys-has,eventfd_signal\(struct eventfd_ctx .ctx\),$(emys-inc)/eventfd.h,HAVE_EVENTFD_SIGNAL_1ARG)
+-include $(src)/kmod/compat/probe-mm.mk

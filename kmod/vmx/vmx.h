@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vmx.h - the CPU: ownership of VMX operation, capabilities, the run section,
+ * exits, and the architectural state of a vCPU (registers, events, MSRs, CPUID).
+ *
+ * The run section. vmx_run() takes the guest's FPU once, turns interrupts off,
+ * owns VMX operation (own.c), makes the vCPU's VMCS current, and enters the
+ * guest until something needs sleeping, memory policy or the VMM. No VMCS
+ * outlives its section: it is VMCLEARed before VMX operation is given up, in
+ * every ownership mode, so that CPU hotplug, migration, suspend and module
+ * unload have nothing to chase on other CPUs.
+ *
+ * Source: Intel SDM volume 3, chapters "Introduction to Virtual-Machine
+ * Extensions" to "VMX Instruction Reference".
+ */
+#ifndef _EMYS_VMX_H
+#define _EMYS_VMX_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+
+#include "../ept/ept.h"
+
+struct emys_vm;
+struct emys_vcpu;
+
+/* -- capabilities (caps.c) ------------------------------------------------ */
+
+/* Controls emys runs with: required ones are there, optional ones as the CPU has them. */
+struct vmx_caps {
+	u64 basic, misc, ept_vpid, cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	u32 rev;		/* VMCS revision identifier */
+	u32 pin, proc, proc2, exit, entry;	/* values to use as a base */
+	bool ept_ad, ept_2m, ept_1g, ept_exec_only;
+	bool vpid, apicv, tpr_shadow, apic_access, vnmi, preemption_timer, pml;
+	bool tsc_scaling, xsaves, rdtscp, invpcid, ple;
+	bool invept_context, invvpid_context;
+	u64 host_xcr0;		/* XCR0 of the host */
+	u64 xcr0;		/* what a guest may have of it */
+};
+extern struct vmx_caps vmx_caps;
+
+/* At load. 0, or -EOPNOTSUPP with one line in dmesg: no VMX, locked off, no EPT, no unrestricted guest. -ENOMEM. */
+int vmx_init(void);
+void vmx_exit(void);
+/* "key: value" lines for debugfs emys/caps. */
+struct seq_file;
+int vmx_caps_show(struct seq_file *m, void *v);
+
+/* First VM wants VMX operation, last one gives it up. get: -EBUSY when some CPU refuses. May sleep. */
+int vmx_own_get(void);
+void vmx_own_put(void);
+
+/* -- per VM, per vCPU ----------------------------------------------------- */
+
+struct vmx_vm {
+	u64 __percpu *seen_gen;		/* EPT generation last flushed on each CPU */
+	struct page *apic_access;	/* page behind the APIC-access address */
+	bool apicv_inhibit;		/* a client turned APICv off */
+};
+
+/* What the last exit left in the VMCS, read lazily while it is current and completed at the end of the section. */
+struct vmx_exit {
+	u32 reason;			/* basic reason and the entry-failure bit */
+	u32 intr_info, intr_error;
+	u32 idt_info, idt_error;
+	u32 insn_len, insn_info;
+	u64 qual, gpa, gla;
+};
+
+struct vmx_vcpu {
+	void *vmcs;			/* (c) page */
+	u64 vmcs_pa;			/* (c) */
+	unsigned long *msr_bitmap;	/* (c) page */
+	u16 vpid;			/* (c) 0 = none */
+	int vmcs_cpu;			/* CPU whose host state is in the VMCS, -1 none */
+	int tlb_cpu;			/* CPU whose TLB may hold this VPID, -1 none */
+	unsigned int current_nest;	/* vmx_vmcs_get() depth */
+	unsigned long irqflags;		/* of the outermost vmx_vmcs_get() */
+	bool in_section;		/* the VMCS is current on this CPU, interrupts off */
+	struct vmx_exit exit;
+	u64 rip, rflags;		/* valid out of the section; see state.c */
+	bool rip_dirty, rflags_dirty;
+	u32 intr_shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
+	u64 cr0_guest_owned, cr4_guest_owned;
+	u32 exec;			/* primary controls now in the VMCS */
+	u32 exec2;
+	u64 tsc_offset;
+	bool tsc_dirty;
+	bool spec_ctrl_passed;		/* guest writes SPEC_CTRL directly */
+	bool dr_loaded;			/* guest's debug registers are in the CPU */
+	bool pdptr_dirty;
+	s32 rvi;			/* last RVI and SVI written */
+	u32 insn_skip;
+};
+
+/* Derived from CPUID by cpuid_update(). [V] */
+struct emys_features {
+	u8 maxphyaddr;			/* of the guest */
+	u64 cr4_reserved;		/* bits whose setting is #GP */
+	u64 efer_allowed;
+	u64 xcr0_allowed;
+	u64 xss_allowed;
+	bool has_1g, has_xsave, has_pcid, has_x2apic, has_tsc_deadline, has_tsc_adjust,
+	     has_rdtscp, has_rdpid, has_invpcid, has_spec_ctrl, has_ibpb, has_arch_caps, has_mtrr,
+	     has_mce, has_pat, has_xsaves, has_long_mode, has_syscall, has_fsgsbase, has_kvmclock;
+	u32 kvm_leaf;			/* 0x40000000-style base of the KVM leaf, 0 none */
+	u32 kvm_features;
+};
+
+#define EMYS_MTRR_VAR	8
+/* Guest MSRs that are plain values, not in the VMCS and not in the APIC. [V] */
+struct emys_msrs {
+	u64 star, lstar, cstar, fmask, tsc_aux;	/* loaded lazily, restored at return to user space */
+	u64 kernel_gs_base;			/* loaded for each section */
+	u64 efer, pat;				/* mirrored in the VMCS */
+	u64 spec_ctrl, arch_caps, xss;
+	u64 misc_enable, feat_ctl, platform_info, ucode_rev;
+	u64 tsc_adjust;
+	u64 mtrr_def, mtrr_fixed[11], mtrr_var[EMYS_MTRR_VAR * 2];
+	u64 mcg_cap, mcg_status, mcg_ctl, mce_banks[32 * 4];
+	u64 kvm_system_time, kvm_wall_clock;
+	bool kvm_clock_new;			/* written through the new numbers */
+};
+
+/* FPU state: one XSAVE image in standard form, loaded once per section. */
+struct emys_fpu {
+	void *area;			/* (c) 64-byte aligned, EMYS_XSAVE_SIZE bytes */
+	u64 xcr0;			/* guest's XCR0 */
+};
+#define EMYS_XSAVE_SIZE		4096	/* struct kvm_xsave's region */
+
+/* A device access that the VMM has to finish. */
+struct emys_io {
+	int (*complete)(struct emys_vcpu *vcpu);	/* called at the next KVM_RUN: enum emys_next or errno */
+	u8 insn_bytes[16];
+	void *insn;				/* decoder state, see mmio.c */
+	u32 size, count, done;			/* of a string or split access */
+	u16 port;
+	bool in, string;
+	u64 gpa[2];				/* of the two pages an access may touch */
+	u32 len[2], nr_frag, cur_frag;
+	u8 data[16];
+};
+
+/* vCPU's VMCS, bitmaps, VPID, reset state. -ENOMEM. */
+int vmx_vm_init(struct emys_vm *vm);
+void vmx_vm_destroy(struct emys_vm *vm);
+int vmx_vcpu_init(struct emys_vcpu *vcpu);
+void vmx_vcpu_destroy(struct emys_vcpu *vcpu);
+void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init);
+
+/* -- run section (run.c) -------------------------------------------------- */
+
+/*
+ * Run the guest until an exit that is not finished inside the section.
+ * Preemption and interrupts on, [V] held. Returns EMYS_RESUME when only the
+ * host needed the CPU or a request is waiting, EMYS_USER + 1... : 2 =
+ * VMX_EXIT_PENDING: vcpu->vmx.exit wants vmx_handle_exit(); or -errno.
+ */
+#define VMX_EXIT_PENDING	2
+int vmx_run(struct emys_vcpu *vcpu);
+/* Finish the last exit. May sleep. enum emys_next or -errno. */
+int vmx_handle_exit(struct emys_vcpu *vcpu);
+
+/*
+ * Make the vCPU's VMCS current outside the section, for a few field accesses:
+ * interrupts are off until put. Nests, also inside the section. [V] held.
+ * When VMX operation cannot be had the VM is marked broken, and reads give 0.
+ */
+void vmx_vmcs_get(struct emys_vcpu *vcpu);
+void vmx_vmcs_put(struct emys_vcpu *vcpu);
+
+/* -- registers and events (state.c, events.c) ------------------------------ */
+
+void vmx_get_regs(struct emys_vcpu *vcpu, struct kvm_regs *r);
+void vmx_set_regs(struct emys_vcpu *vcpu, const struct kvm_regs *r);
+void vmx_get_sregs(struct emys_vcpu *vcpu, struct kvm_sregs *s);
+/* -EINVAL: a combination no CPU can be in (CR0, CR4, EFER, APIC base). */
+int vmx_set_sregs(struct emys_vcpu *vcpu, const struct kvm_sregs *s);
+void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e);
+int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e);	/* -EINVAL */
+void vmx_get_debugregs(struct emys_vcpu *vcpu, struct kvm_debugregs *d);
+int vmx_set_debugregs(struct emys_vcpu *vcpu, const struct kvm_debugregs *d);	/* -EINVAL */
+/* KVM_INTERRUPT without in-kernel irqchip. -EINVAL vector, -EEXIST one is queued, -ENXIO irqchip in kernel. */
+int vmx_queue_interrupt(struct emys_vcpu *vcpu, u32 vector);
+/* KVM_NMI. */
+void vmx_queue_nmi(struct emys_vcpu *vcpu);
+/* An exception for the guest, merged with one already pending as in "Interrupt 8—Double Fault Exception". */
+void vmx_queue_exception(struct emys_vcpu *vcpu, u8 vector, bool has_error, u32 error);
+void vmx_inject_gp(struct emys_vcpu *vcpu);	/* #GP(0) */
+void vmx_inject_ud(struct emys_vcpu *vcpu);
+void vmx_inject_pf(struct emys_vcpu *vcpu, u64 cr2, u32 error);
+/* Past the instruction that exited: RIP, interrupt shadow, single step. */
+void vmx_skip(struct emys_vcpu *vcpu);
+u64 vmx_get_rip(struct emys_vcpu *vcpu);
+u64 vmx_get_rflags(struct emys_vcpu *vcpu);
+u64 vmx_get_cr0(struct emys_vcpu *vcpu);
+u64 vmx_get_cr3(struct emys_vcpu *vcpu);
+u64 vmx_get_cr4(struct emys_vcpu *vcpu);
+int vmx_get_cpl(struct emys_vcpu *vcpu);
+/* Can a maskable interrupt be taken now (IF, shadow)? For ready_for_interrupt_injection and HLT. */
+bool vmx_interrupt_allowed(struct emys_vcpu *vcpu);
+/* Real-mode start address of SIPI. */
+void vmx_sipi(struct emys_vcpu *vcpu, u8 vector);
+/* EFER as EFER register: value checked; sets LMA-related controls. -EINVAL. host: from an ioctl. */
+int vmx_set_efer(struct emys_vcpu *vcpu, u64 efer, bool host);
+
+/* VMCS-backed MSRs, for msr.c. 1 = not one of them. */
+int vmx_vmcs_msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val);
+int vmx_vmcs_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val);
+/* Let the guest access @msr without exit (or not). */
+void vmx_msr_passthrough(struct emys_vcpu *vcpu, u32 msr, bool read, bool write);
+/* New TSC offset for the guest. */
+void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset);
+/* A value of star..tsc_aux changed: reload before entry. */
+void vmx_user_msrs_changed(struct emys_vcpu *vcpu);
+/* cpuid_update() ran: masks, controls and intercepts follow. */
+void vmx_cpuid_changed(struct emys_vcpu *vcpu);
+
+/* -- MSRs (msr.c) ----------------------------------------------------------- */
+
+/*
+ * One MSR. 0, or -EPERM: unknown, reserved bits, not in this guest's CPUID: the
+ * guest gets #GP, the VMM's ioctl stops there. @host: from an ioctl (more is
+ * allowed: read-only values, CPUID not yet consulted). Never sleeps unless @host:
+ * the run section calls it with interrupts off; what must sleep (kvmclock's page)
+ * is left to a request.
+ */
+int msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val, bool host);
+int msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host);
+void msr_reset(struct emys_vcpu *vcpu, bool init);
+/* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST. */
+extern const u32 msr_list[], msr_feature_list[];
+extern const unsigned int msr_list_nr, msr_feature_list_nr;
+int msr_feature_read(u32 msr, u64 *val);	/* -EINVAL unknown */
+
+/* -- CPUID (cpuid.c) --------------------------------------------------------- */
+
+/* Fill at most @max entries of what this host can give a guest. Number, or -E2BIG. */
+int cpuid_supported(struct kvm_cpuid_entry2 *e, u32 max);
+/* Take ownership of @e (kvmalloc'ed). -EINVAL senseless (e.g. maxphyaddr). */
+int cpuid_set(struct emys_vcpu *vcpu, struct kvm_cpuid_entry2 *e, u32 nr);
+/* Recompute what depends on CR4, XCR0, APIC base, MISC_ENABLE (OSXSAVE, leaf 0xD sizes, APIC bit). */
+void cpuid_update(struct emys_vcpu *vcpu);
+/* The CPUID instruction. Never sleeps. */
+void cpuid_emulate(struct emys_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+
+/* -- FPU (fpu.c) --------------------------------------------------------------- */
+
+int fpu_init(struct emys_vcpu *vcpu);		/* -ENOMEM */
+void fpu_destroy(struct emys_vcpu *vcpu);
+void fpu_reset(struct emys_vcpu *vcpu);
+void fpu_get_fpu(struct emys_vcpu *vcpu, struct kvm_fpu *f);
+int fpu_set_fpu(struct emys_vcpu *vcpu, const struct kvm_fpu *f);	/* -EINVAL mxcsr */
+void fpu_get_xsave(struct emys_vcpu *vcpu, struct kvm_xsave *x);
+int fpu_set_xsave(struct emys_vcpu *vcpu, const struct kvm_xsave *x);	/* -EINVAL */
+/* XSETBV by the guest (or KVM_SET_XCRS): -EINVAL → #GP. */
+int fpu_set_xcr(struct emys_vcpu *vcpu, u32 index, u64 val);
+/* Between kernel_fpu_begin and end, preemption off. load may fail with -EFAULT (image refused by the CPU). */
+void fpu_load(struct emys_vcpu *vcpu);
+void fpu_save(struct emys_vcpu *vcpu);
+
+/* -- clock (clock.c) -------------------------------------------------------------- */
+
+void clock_vm_init(struct emys_vm *vm);
+int clock_get(struct emys_vm *vm, struct kvm_clock_data *d);
+int clock_set(struct emys_vm *vm, const struct kvm_clock_data *d);	/* -EINVAL flags */
+/* Guest (or host) wrote IA32_TIME_STAMP_COUNTER: matching writes of several vCPUs stay in step. */
+void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc);
+/* -EINVAL: not the host's frequency and no TSC scaling. */
+int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz);
+/* EMYS_REQ_CLOCK: rewrite the vCPU's pv-clock page. May sleep. */
+void clock_update(struct emys_vcpu *vcpu);
+/* MSR_KVM_WALL_CLOCK: write the wall-clock structure. May sleep. */
+void clock_write_wall(struct emys_vcpu *vcpu);
+
+#endif
