@@ -209,7 +209,7 @@ bool ept_wrprot_range(struct ept_root *root, gfn_t start, gfn_t end)
 }
 
 static enum leaf_result harvest_leaf(struct leaf_range *r, u64 *entry, u64 old,
-				    int level, gfn_t gfn)
+				     int level, gfn_t gfn)
 {
 	u64 found, new;
 
@@ -249,7 +249,7 @@ bool ept_harvest(struct ept_root *root, gfn_t start, gfn_t end, u64 want,
 }
 
 static enum leaf_result visit_leaf(struct leaf_range *r, u64 *entry, u64 old,
-				    int level, gfn_t gfn)
+				   int level, gfn_t gfn)
 {
 	r->ret = r->visit(r->ctx, gfn, level, old);
 	return r->ret ? LEAF_STOP : LEAF_NEXT;
