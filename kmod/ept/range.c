@@ -18,7 +18,8 @@ static u64 take_leaf(u64 *entry, int level, gfn_t gfn, struct ept_zap *zap)
 /*
  * Leaves are emptied one by one, although the table goes anyway: a CPU that has
  * the way to the table cached may set D in it until the flush, and an emptied
- * leaf is the only one whose flags are final.
+ * leaf is the only one whose flags are final. Entries that name tables stay, as
+ * all that they lead to is empty, and freed only after the flush.
  */
 u64 ept_remove_table(struct ept_root *root, u64 *table, int level, gfn_t gfn,
 		     struct ept_zap *zap)
@@ -38,7 +39,6 @@ u64 ept_remove_table(struct ept_root *root, u64 *table, int level, gfn_t gfn,
 		} else {
 			ad |= ept_remove_table(root, ept_table(old), level - 1,
 					       gfn, zap);
-			(void)xchg(&table[i], 0);
 			tables++;
 		}
 	}
@@ -109,14 +109,12 @@ bool ept_zap_range(struct ept_root *root, gfn_t start, gfn_t end,
 	struct zap_range r = {
 		.root = root,
 		.start = start,
-		.end = min_t(gfn_t, end, EPT_GFN_END),
+		.end = end,
 		.flags = flags,
 		.cache = cache,
 		.zap = zap,
 	};
 
-	if (start >= r.end)
-		return false;
 	return zap_table(&r, root->pml4, EPT_LEVELS, 0);
 }
 
@@ -178,9 +176,7 @@ static bool each_leaf(struct leaf_range *r, u64 *table, int level, gfn_t gfn)
 
 static void for_leaves(const struct ept_root *root, struct leaf_range *r)
 {
-	r->end = min_t(gfn_t, r->end, EPT_GFN_END);
-	if (r->start < r->end)
-		each_leaf(r, root->pml4, EPT_LEVELS, 0);
+	each_leaf(r, root->pml4, EPT_LEVELS, 0);
 }
 
 /*

@@ -38,8 +38,7 @@ int ept_split_entry(struct ept_root *root, struct ept_cache *cache, u64 *entry,
 		for (i = 0; i < EPT_ENTRIES; i++)
 			table[i] = leaf + i * step;
 		/* Fails when the CPU sets A or D, or another call wins: refill */
-	} while (cmpxchg(entry, old, ept_table_entry(table) | (old & EPT_A)) !=
-		 old);
+	} while (cmpxchg(entry, old, ept_table_entry(table)) != old);
 
 	atomic64_inc(&root->tables);
 	ept_count_leaves(root, level, -1);

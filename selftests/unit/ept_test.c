@@ -2,6 +2,7 @@
 /* Unit tests of the EPT page-table format */
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -662,7 +663,12 @@ static void test_wrprot(void)
 	end();
 }
 
-static struct { gfn_t gfn[16]; int level[16]; u64 bits[16]; int n; } seen;
+static struct {
+	gfn_t gfn[1024];
+	int level[1024];
+	u64 bits[1024];
+	int n;
+} seen;
 
 static void note_harvest(void *ctx, gfn_t gfn, int level, u64 bits)
 {
@@ -757,15 +763,171 @@ static void test_visit(void)
 }
 
 /*
+ * Lost races, one at a time: what @inject does happens between the look at an
+ * entry and the exchange.
+ */
+static void (*inject)(void);
+static struct ept_cache other;
+
+static void inject_once(void)
+{
+	shim_race_point = NULL;
+	inject();
+}
+
+static void race_with(void (*fn)(void))
+{
+	ept_cache_fill(&cache, EPT_CACHE_MAX);
+	ept_cache_fill(&other, EPT_CACHE_MAX);
+	inject = fn;
+	shim_race_point = inject_once;
+}
+
+static void other_maps_neighbour(void)
+{
+	expect_eq(ept_map(&root, &other, K4, K4, 1, EPT_R, EPT_MT_WB, 0), 0);
+}
+
+static void other_maps_same(void)
+{
+	expect_eq(ept_map(&root, &other, 2 * K4, 2 * K4, 1, EPT_RWX, EPT_MT_WB, 0), 0);
+}
+
+static void other_maps_different(void)
+{
+	expect_eq(ept_map(&root, &other, 3 * K4, 9 * K4, 1, EPT_RWX, EPT_MT_WB, 0), 0);
+}
+
+static void other_maps_large(void)
+{
+	expect_eq(ept_map(&root, &other, G1, G1, 3, EPT_R, EPT_MT_WB, 0), 0);
+}
+
+static void other_maps_in_large(void)
+{
+	expect_eq(ept_map(&root, &other, 2 * G1, 2 * G1, 1, EPT_R, EPT_MT_WB, 0), 0);
+}
+
+static void other_splits(void)
+{
+	expect_eq(ept_split(&root, &other, M2, 1), 0);
+}
+
+static void cpu_touches(void)
+{
+	touch(M2, EPT_A | EPT_D);
+}
+
+/* No real CPU clears A, but a scanner beside one does */
+static void cpu_keeps_touching(void)
+{
+	struct ept_walk w;
+
+	ept_walk(&root, M2, &w);
+	__atomic_xor_fetch(w.ptr, EPT_A, __ATOMIC_SEQ_CST);
+}
+
+static void check_cache_zero(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < cache.nr; i++)
+		for (j = 0; j < EPT_ENTRIES; j++)
+			expect_eq(((u64 *)cache.table[i])[j], 0);
+}
+
+static void test_lost_races(void)
+{
+	struct ept_walk w;
+
+	begin(&full);
+	/* both need the same new tables: the loser keeps its own */
+	race_with(other_maps_neighbour);
+	expect_eq(ept_map(&root, &cache, 0, 0, 1, EPT_R, EPT_MT_WB, 0), 0);
+	expect_eq(cache.nr, EPT_CACHE_MAX);
+	expect_eq(at(0), 0);
+	expect_eq(at(K4), K4);
+	expect_eq(atomic64_read(&root.tables), 4);
+	/* the same leaf */
+	race_with(other_maps_same);
+	expect_eq(ept_map(&root, &cache, 2 * K4, 2 * K4, 1, EPT_R, EPT_MT_WB, 0), -EEXIST);
+	race_with(other_maps_different);
+	expect_eq(ept_map(&root, &cache, 3 * K4, 3 * K4, 1, EPT_R, EPT_MT_WB, 0), -EBUSY);
+	expect_eq(at(3 * K4), 9 * K4);
+	/* another size */
+	race_with(other_maps_large);
+	expect_eq(ept_map(&root, &cache, G1, G1, 1, EPT_R, EPT_MT_WB, 0), -EEXIST);
+	expect_eq(cache.nr, EPT_CACHE_MAX);
+	race_with(other_maps_in_large);
+	expect_eq(ept_map(&root, &cache, 2 * G1, 2 * G1, 3, EPT_R, EPT_MT_WB, 0), -ENOTEMPTY);
+
+	/* the CPU sets flags while rights are widened */
+	expect_eq(map(M2, M2, 2, EPT_R), 0);
+	race_with(cpu_touches);
+	expect_eq(ept_map(&root, &cache, M2, M2, 2, EPT_RWX, EPT_MT_WB, 0), 0);
+	expect_eq(entry_at(M2), M2 | 0x3b7);
+	/* while they are taken */
+	__atomic_and_fetch((ept_walk(&root, M2, &w), w.ptr), ~(EPT_A | EPT_D),
+			   __ATOMIC_SEQ_CST);
+	race_with(cpu_touches);
+	expect(ept_wrprot_range(&root, 512, 513), "flush");
+	expect_eq(entry_at(M2), M2 | 0x3b5);
+	/* while flags are read: those that came in between are seen */
+	__atomic_and_fetch(w.ptr, ~EPT_D, __ATOMIC_SEQ_CST);
+	race_with(cpu_touches);
+	expect(harvest(512, 513, EPT_A | EPT_D, EPT_A | EPT_D), "flush");
+	expect_eq(seen.bits[0], EPT_A | EPT_D);
+	expect_eq(entry_at(M2), M2 | 0xb5);
+	/* while the leaf is split: all small ones are dirty then */
+	race_with(cpu_touches);
+	expect_eq(ept_split(&root, &cache, M2, 1), 0);
+	expect_eq(entry_at(M2 + 511 * K4), (M2 + 511 * K4) | 0x335);
+
+	/* two split the same leaf: the loser's table is clean again */
+	zap(512, 1024, 0);
+	expect_eq(map(M2, M2, 2, EPT_RWX), 0);
+	race_with(other_splits);
+	expect_eq(ept_split(&root, &cache, M2, 1), 0);
+	expect_eq(cache.nr, EPT_CACHE_MAX);
+	check_cache_zero();
+	/* a split meets write protection, and harvesting */
+	zap(512, 1024, 0);
+	expect_eq(map(M2, M2, 2, EPT_RWX), 0);
+	race_with(other_splits);
+	expect(ept_wrprot_range(&root, 512, 513), "flush");
+	expect_eq(entry_at(M2) & EPT_RWX, EPT_R | EPT_X);
+	expect_eq(entry_at(M2 + K4) & EPT_RWX, EPT_RWX);
+	zap(512, 1024, 0);
+	expect_eq(map(M2, M2, 2, EPT_RWX), 0);
+	touch(M2, EPT_D);
+	race_with(other_splits);
+	expect(harvest(512, 1024, EPT_D, EPT_D), "flush");
+	ept_cache_drain(&other);
+	expect(!harvest(512, 1024, EPT_D, 0), "nothing dirty is left");
+	expect_eq(seen.n, 0);
+
+	/* an entry that never holds still: give up, the guest tries again */
+	zap(512, 1024, 0);
+	expect_eq(map(M2, M2, 2, EPT_R), 0);
+	shim_race_point = cpu_keeps_touching;
+	expect_eq(ept_map(&root, &cache, M2, M2, 2, EPT_RWX, EPT_MT_WB, 0), -EAGAIN);
+	shim_race_point = NULL;
+	expect_eq(entry_at(M2) & EPT_RWX, EPT_R);
+	end();
+}
+
+/*
  * Several threads map, split, write-protect and harvest the same memory, one
  * plays the CPU that sets flags; gpa always maps to gpa + SHIFT. What is left
  * must be consistent, and no return value outside the contract may appear.
  */
 #define THREADS		4
-#define RACE_OPS	60000
+#define RACE_ROUNDS	300
+#define RACE_OPS	300
 #define SHIFT		(4 * G1)
 #define SPAN		(2 * G1)
 
+static pthread_barrier_t race_start;
 static int race_bad;
 static bool race_stop;
 
@@ -773,6 +935,15 @@ static unsigned int next_random(u64 *s)
 {
 	*s = *s * 6364136223846793005ULL + 1442695040888963407ULL;
 	return *s >> 33;
+}
+
+/* Give way now and then between looking at an entry and exchanging it */
+static void race_yield(void)
+{
+	static __thread u64 s = 1;
+
+	if (next_random(&s) % 4 == 0)
+		sched_yield();
 }
 
 static void race_one(u64 *s, struct ept_cache *c)
@@ -814,6 +985,7 @@ static void *race_worker(void *arg)
 	struct ept_cache c = {};
 	int i;
 
+	pthread_barrier_wait(&race_start);
 	for (i = 0; i < RACE_OPS; i++)
 		race_one(&s, &c);
 	ept_cache_drain(&c);
@@ -856,7 +1028,9 @@ static void test_race(void)
 	pthread_t t[THREADS], cpu;
 	unsigned long i, round;
 
-	for (round = 0; round < 8; round++) {
+	pthread_barrier_init(&race_start, NULL, THREADS);
+	shim_race_point = race_yield;
+	for (round = 0; round < RACE_ROUNDS; round++) {
 		begin(&full);
 		race_bad = 0;
 		race_stop = false;
@@ -872,6 +1046,8 @@ static void test_race(void)
 		expect_eq(race_bad, 0);
 		end();
 	}
+	shim_race_point = NULL;
+	pthread_barrier_destroy(&race_start);
 }
 
 int main(void)
@@ -891,6 +1067,7 @@ int main(void)
 		{ "ept: write-protect", test_wrprot },
 		{ "ept: harvest with and without A/D", test_harvest },
 		{ "ept: visit in order, stop early", test_visit },
+		{ "ept: each lost race", test_lost_races },
 		{ "ept: concurrent map, split, protect, harvest", test_race },
 	};
 

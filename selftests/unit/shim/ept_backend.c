@@ -29,6 +29,8 @@ static void *next_of[PAGES];
 static long live, fail_after = -1;
 static bool wrap;
 
+void (*shim_race_point)(void);
+
 static void die(const char *what, unsigned long long value)
 {
 	fprintf(stderr, "ept backend: %s (%#llx)\n", what, value);

@@ -9,8 +9,13 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
+/* Called just before an exchange: a test can widen the window for a race */
+extern void (*shim_race_point)(void);
+
 #define cmpxchg(ptr, old, new) ({					\
 	__typeof__(*(ptr)) __old = (old);				\
+	if (shim_race_point)						\
+		shim_race_point();					\
 	__atomic_compare_exchange_n(ptr, &__old, new, 0,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
 	__old;								\
