@@ -218,7 +218,8 @@ static int dev_vcpu_release(struct inode *inode, struct file *file)
 {
 	struct emys_vcpu *vcpu = file->private_data;
 
-	emys_vm_put(vcpu->vm);
+	if (vcpu)	/* else its creation failed */
+		emys_vm_put(vcpu->vm);
 	return 0;
 }
 
@@ -231,10 +232,10 @@ static const struct file_operations dev_vcpu_fops = {
 	.llseek = noop_llseek,
 };
 
-struct file *dev_vcpu_file(struct emys_vcpu *vcpu)
+struct file *dev_vcpu_file(u32 id)
 {
 	char name[24];
 
-	snprintf(name, sizeof(name), "kvm-vcpu:%u", vcpu->id);
-	return anon_inode_getfile(name, &dev_vcpu_fops, vcpu, O_RDWR);
+	snprintf(name, sizeof(name), "kvm-vcpu:%u", id);
+	return anon_inode_getfile(name, &dev_vcpu_fops, NULL, O_RDWR);
 }

@@ -73,13 +73,14 @@ extern const struct dev_table dev_system_table, dev_vm_table, dev_vcpu_table;
 long dev_dispatch(const struct dev_table *table, struct emys_vm *vm, struct emys_vcpu *vcpu,
 		  unsigned int cmd, unsigned long arg);
 
-/*
- * New descriptors. Each takes over the caller's VM reference when it succeeds.
- * -EMFILE, -ENFILE, -ENOMEM. The vCPU's must be published (fd installed) last:
- * dev_vcpu_file() only makes the file, fd_install() is its caller's.
- */
+/* A VM's descriptor; takes over the caller's reference. -EMFILE, -ENFILE, -ENOMEM. */
 int dev_vm_fd(struct emys_vm *vm);
-struct file *dev_vcpu_file(struct emys_vcpu *vcpu);
+/*
+ * The file of a vCPU that is about to be made: its private_data is NULL until
+ * the caller sets it to the vCPU, giving one VM reference with it, and installs
+ * the file. ERR_PTR(-ENFILE, -ENOMEM).
+ */
+struct file *dev_vcpu_file(u32 id);
 
 /* KVM_CHECK_EXTENSION. 0 = absent. @vm NULL on /dev/emys. */
 int dev_extension(struct emys_vm *vm, long cap);
