@@ -77,6 +77,7 @@ struct emys_vm {
 	struct emys_mem mem;
 	struct emys_irqchip *irqchip;		/* [L] to create, then (c); NULL = none */
 	struct emys_pit *pit;			/* [L] to create, then (c) */
+	struct emys_irqfds *irqfds;		/* made on first use by cmpxchg, then (c); irqfd.c */
 	bool split_irqchip;			/* [L] KVM_CAP_SPLIT_IRQCHIP */
 
 	struct vmx_vm vmx;
@@ -148,6 +149,7 @@ struct emys_vcpu {
 		u64 db[4], dr6, dr7;		/* the guest's */
 	} dr;					/* [V] */
 	struct vmx_vcpu vmx;			/* [V] [r] */
+	struct ept_cache ept_cache;		/* [V] spare tables of mem_fault() */
 	struct emys_lapic *lapic;		/* (c) NULL without in-kernel irqchip */
 	struct emys_vcpu_stats stats;		/* plain u64, only written by the runner */
 };

@@ -8,12 +8,29 @@
  * object's pages. Otherwise it is foreign: pages come from GUP without keeping
  * a reference, and the mmu notifier of vm->mm zaps what the host takes away.
  *
- * Locks: slots_lock (mutex) changes slots; srcu read side uses them; mmu_lock
- * (rwlock): read to map (several vCPUs fault at once, ept_map publishes by
- * compare-exchange), write to zap. Order: mmap_lock -> slots_lock is NOT taken
- * under mmap_lock; slots_lock -> srcu (synchronize) ; mmap_lock -> object lock ->
- * i_mmap_rwsem; mmu_lock is innermost and nothing sleeps under it.
- * No GUP and no copy_*_user under the object lock or mmu_lock.
+ * The reference is the slot's own: munmap() by the VMM does not take owned memory
+ * from the guest, only deleting the slot does.
+ *
+ * Locks, outermost first:
+ *
+ *  slots_lock (mutex)	changes slots
+ *    mmap_lock		of the VMM; find_vma() and user faults nest under slots_lock
+ *      object lock (rwsem, object.c): read to use pages, write to change them
+ *        i_mmap_rwsem, page-table locks
+ *  mmu_lock (rwlock)	innermost, nothing sleeps under it: read to map (several
+ *			vCPUs fault at once, ept_map() publishes by
+ *			compare-exchange), write to zap and write-protect
+ *
+ * The srcu read side uses slots and may be entered anywhere but under mmu_lock; it
+ * is held across copies to and from user memory, so synchronize_srcu() happens
+ * under slots_lock alone, never under mmap_lock or in a notifier. No GUP and no
+ * copy_*_user under the object lock or mmu_lock. The notifiers take mmu_lock and
+ * srcu only, because memory reclaim may call them.
+ *
+ * Flush. Whoever removes leaves or rights raises zap_seq under mmu_lock, leaves
+ * the lock, and calls mem_flush(), which is done when flush_seq has caught up. So
+ * nobody returns while a translation that another thread removed is still in a
+ * TLB, even when there was nothing left to remove.
  */
 #ifndef _EMYS_MEM_H
 #define _EMYS_MEM_H
@@ -26,6 +43,7 @@
 #include <linux/types.h>
 
 #include "../ept/ept.h"
+#include "gwalk.h"
 
 struct emys_vm;
 struct emys_vcpu;
@@ -34,18 +52,26 @@ struct mem_object;		/* private: one open of /dev/emys-mem */
 
 #define EMYS_MEM_SLOTS		512	/* KVM_CAP_NR_MEMSLOTS */
 
+/*
+ * Keys: (c) constant from init to destroy; [S] srcu to read, slots_lock to
+ * change; [M] mmu_lock; (a) atomic.
+ */
 struct emys_mem {
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
 	struct mem_slots __rcu *slots;		/* [S] */
-	u64 generation;				/* slots_lock; bumps at every change */
+	u64 generation;				/* [M] to write; a fault that saw another one retries */
 	rwlock_t mmu_lock;
 	struct ept_root ept;			/* [M] */
+	bool dead;				/* [M] nothing is mapped any more */
+	atomic64_t zap_seq, flush_seq;		/* (a) see "Flush" */
 	struct mmu_notifier notifier;
-	bool notifier_on;			/* slots_lock */
-	unsigned long inval_seq;		/* [M] as in a seqcount: faults that raced retry */
-	unsigned long inval_count;		/* [M] */
-	u64 inval_start, inval_end;		/* [M] hva range in flight */
+	bool notifier_on;			/* (c) */
+	unsigned long inval_seq;		/* [M] invalidations that ended */
+	unsigned long inval_count;		/* [M] in flight */
+	unsigned long inval_start, inval_end;	/* [M] hva range in flight */
+	struct page *overlay;			/* [M] one page over everything, or NULL */
+	gfn_t overlay_gfn;			/* [M] */
 };
 
 /* Access of a fault, bits. */
@@ -59,24 +85,45 @@ enum mem_fault_result {
 	MEM_MMIO = 1,		/* no slot there, or a write to a read-only one: an I/O access */
 };
 
-/* VM creation and death. init: -ENOMEM. kill = phase one: notifier off, EPT zapped, no new faults. */
+/*
+ * VM creation and death. init: current->mm is vm->mm; -ENOMEM, or -EINTR (fatal
+ * signal). kill is phase one: the EPT is zapped and stays empty, faults end with
+ * -EIO; may sleep, also called by the mmu notifier when the mm goes, idempotent.
+ * destroy: last reference, no vCPU left; may sleep, not from a notifier.
+ */
 int mem_vm_init(struct emys_vm *vm);
 void mem_vm_kill(struct emys_vm *vm);
 void mem_vm_destroy(struct emys_vm *vm);
+/* A vCPU goes: give back its spare table pages. */
+void mem_vcpu_destroy(struct emys_vcpu *vcpu);
 
 /*
- * KVM_SET_USER_MEMORY_REGION. -EINVAL misaligned, wraps, unknown flags, slot
- * number out of range, size change of a slot; -EEXIST overlaps another; -ENOMEM.
- * memory_size 0 deletes. May sleep. Returns after all vCPUs have stopped using what went.
+ * KVM_SET_USER_MEMORY_REGION. current->mm == vm->mm. -EINVAL misaligned, wraps,
+ * beyond the guest's physical address width, unknown flags, slot number out of
+ * range, change of size, address or KVM_MEM_READONLY of a slot, deletion of none;
+ * -EEXIST overlaps another; -ENOMEM; -EIO VM dead. memory_size 0 deletes. May
+ * sleep. Returns after all vCPUs have stopped using what went.
  */
 int mem_set_region(struct emys_vm *vm, const struct kvm_userspace_memory_region *r);
-/* KVM_GET_DIRTY_LOG / KVM_CLEAR_DIRTY_LOG. -ENOENT no such slot or not logged, -EFAULT. */
+/*
+ * KVM_GET_DIRTY_LOG: fetch and clear. -EINVAL slot number out of range, -ENOENT no
+ * such slot or not logged, -EFAULT, -ENOMEM. May sleep.
+ */
 int mem_get_dirty_log(struct emys_vm *vm, const struct kvm_dirty_log *log);
 
 /*
+ * Show @page at the 4 KiB frame of @gpa, whatever the slots say; NULL takes it
+ * away. One per VM: the APIC-access page. The caller owns the page and keeps it
+ * until after mem_set_overlay(NULL) or mem_vm_kill(). May sleep.
+ */
+void mem_set_overlay(struct emys_vm *vm, u64 gpa, struct page *page);
+
+/*
  * Serve an EPT violation at @gpa. The vCPU's thread, current->mm == vm->mm,
- * may sleep, srcu not held. enum mem_fault_result, or -EFAULT (hva not backed
- * or not writable), -ENOMEM, -EINTR (fatal signal), -EIO (VM dead).
+ * may sleep, srcu not held. enum mem_fault_result, or -EFAULT (hva not backed,
+ * not writable, or device memory, which has no struct page), -ENOMEM, -EINTR
+ * (fatal signal), -EIO (VM dead). A fault that raced with a change of the
+ * mappings is MEM_MAPPED too: the guest then faults again.
  * When the answer is MEM_MMIO for a read-only slot, reads of it still map.
  */
 int mem_fault(struct emys_vcpu *vcpu, u64 gpa, u32 access);
@@ -84,7 +131,8 @@ int mem_fault(struct emys_vcpu *vcpu, u64 gpa, u32 access);
 /*
  * Copy to and from guest memory; crosses slots and pages. May sleep, current->mm
  * == vm->mm. 0, or -EFAULT when a byte is not backed by a (writable) slot:
- * then what precedes it may have been written.
+ * then what precedes it may have been copied. Aligned 4 and 8 byte accesses are
+ * single-copy atomic.
  */
 int mem_read(struct emys_vm *vm, u64 gpa, void *dst, size_t len);
 int mem_write(struct emys_vm *vm, u64 gpa, const void *src, size_t len);
@@ -92,35 +140,10 @@ int mem_write(struct emys_vm *vm, u64 gpa, const void *src, size_t len);
 bool mem_has_slot(struct emys_vm *vm, u64 gpa, bool write);
 
 /*
- * The guest's own page tables: linear to physical address. gwalk.c is pure: it
- * gets registers and a reader of guest-physical memory, and also compiles in userspace.
+ * Linear memory of the vCPU, through gwalk() with its registers now. @access:
+ * GWALK_*. Returns as gwalk(); with 1 also *fault_gva. Crosses pages; a write
+ * translates all of them before it changes a byte. [V], may sleep.
  */
-struct gwalk_regs {
-	u64 cr0, cr3, cr4, efer;
-	u64 rflags;			/* for AC and SMAP */
-	u64 pdptr[4];			/* PAE paging */
-	u8 cpl;
-	u8 maxphyaddr;
-	bool has_1g;			/* CPUID.80000001H:EDX.Page1GB */
-};
-
-#define GWALK_WRITE	1
-#define GWALK_EXEC	2
-#define GWALK_USER	4		/* access with CPL 3 rights */
-#define GWALK_IMPLICIT	8		/* implicit supervisor access: SMAP regardless of AC */
-
-/* read: 0 or -EFAULT. It is called with gpa aligned to @size (4 or 8). */
-typedef int (*gwalk_read_fn)(void *ctx, u64 gpa, void *val, int size);
-
-/*
- * 0 and *gpa; or 1 and *error = the #PF error code to inject; or -EFAULT when a
- * table lies outside guest memory. Accessed/dirty bits are not set by this walk.
- * Source: SDM volume 3, "Paging".
- */
-int gwalk(const struct gwalk_regs *r, u64 gva, u32 access, gwalk_read_fn read, void *ctx,
-	  u64 *gpa, u32 *error);
-
-/* Linear memory of the vCPU, through gwalk with its registers now. As gwalk; crosses pages. 1: *error and *fault_gva. */
 int mem_read_gva(struct emys_vcpu *vcpu, u64 gva, void *dst, size_t len, u32 access,
 		 u32 *error, u64 *fault_gva);
 int mem_write_gva(struct emys_vcpu *vcpu, u64 gva, const void *src, size_t len, u32 access,
@@ -129,7 +152,12 @@ int mem_translate(struct emys_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *er
 /* Provided by vmx: the registers of a walk. */
 void vmx_gwalk_regs(struct emys_vcpu *vcpu, struct gwalk_regs *r);
 
-/* /dev/emys-mem and its pseudo file system. */
+/* Bring the mem_pages_* gauges of vm->stats up to date. Any context. */
+void mem_stats_update(struct emys_vm *vm);
+/* Pages that all memory objects own now, for debugfs. Any context. */
+long mem_pages_allocated(void);
+
+/* /dev/emys-mem and its pseudo file system. At load and unload; errno of misc_register(). */
 int mem_dev_init(void);
 void mem_dev_exit(void);
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The memory of a VM: creation, death in two phases, the overlay page, gauges */
+
+#include <linux/sched.h>
+
+#include "private.h"
+
+static void ept_format(struct ept_format *fmt)
+{
+	*fmt = (struct ept_format){
+		.maxphyaddr = boot_cpu_data.x86_phys_bits,
+		.ad = vmx_caps.ept_ad,
+		.exec_only = vmx_caps.ept_exec_only,
+		.has_2m = vmx_caps.ept_2m,
+		.has_1g = vmx_caps.ept_1g,
+		.nx_large = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT),
+	};
+}
+
+int mem_vm_init(struct emys_vm *vm)
+{
+	struct emys_mem *mem = &vm->mem;
+	struct ept_format fmt;
+	int err;
+
+	ept_format(&fmt);
+	rwlock_init(&mem->mmu_lock);
+	err = ept_init(&mem->ept, &fmt);
+	if (err)
+		return err;
+	err = mem_slots_init(vm);
+	if (err)
+		goto destroy_ept;
+	err = mem_notifier_init(vm);
+	if (err)
+		goto destroy_slots;
+	return 0;
+
+destroy_slots:
+	mem_slots_destroy(vm);
+destroy_ept:
+	ept_destroy(&mem->ept);
+	return err;
+}
+
+/*
+ * The notifier stays registered: this may run inside of it, where it cannot be
+ * unregistered.
+ */
+void mem_vm_kill(struct emys_vm *vm)
+{
+	struct emys_mem *mem = &vm->mem;
+	struct ept_zap zap = {};
+
+	write_lock(&mem->mmu_lock);
+	WRITE_ONCE(mem->dead, true);
+	mem->overlay = NULL;
+	write_unlock(&mem->mmu_lock);
+
+	mem_zap(vm, 0, EPT_GFN_END, true, &zap);
+	mem_flush(vm);
+	ept_zap_free(&zap);
+}
+
+void mem_vm_destroy(struct emys_vm *vm)
+{
+	/* A VM that failed half-made was never killed */
+	WRITE_ONCE(vm->mem.dead, true);
+	mem_notifier_destroy(vm);
+	ept_destroy(&vm->mem.ept);
+	mem_slots_destroy(vm);
+}
+
+void mem_vcpu_destroy(struct emys_vcpu *vcpu)
+{
+	ept_cache_drain(&vcpu->ept_cache);
+}
+
+void mem_set_overlay(struct emys_vm *vm, u64 gpa, struct page *page)
+{
+	struct emys_mem *mem = &vm->mem;
+	struct ept_zap zap = {};
+	gfn_t old, new = gpa >> PAGE_SHIFT;
+
+	write_lock(&mem->mmu_lock);
+	old = mem->overlay_gfn;
+	mem->overlay_gfn = new;
+	mem->overlay = mem->dead ? NULL : page;
+	write_unlock(&mem->mmu_lock);
+
+	mem_zap(vm, old, old + 1, true, &zap);
+	mem_zap(vm, new, new + 1, true, &zap);
+	mem_flush(vm);
+	ept_zap_free(&zap);
+}
+
+void mem_stats_update(struct emys_vm *vm)
+{
+	const struct ept_root *ept = &vm->mem.ept;
+
+	atomic64_set(&vm->stats.mem_pages_4k, atomic64_read(&ept->leaves[0]));
+	atomic64_set(&vm->stats.mem_pages_2m, atomic64_read(&ept->leaves[1]));
+	atomic64_set(&vm->stats.mem_pages_1g, atomic64_read(&ept->leaves[2]));
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Zap and flush: taking memory away from vCPUs that may be using it */
+
+#include <linux/sched.h>
+
+#include "private.h"
+
+/* Frames per hold of mmu_lock: 1 GiB */
+#define ZAP_CHUNK	ept_level_gfns(3)
+
+void mem_zap(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
+	     struct ept_zap *zap)
+{
+	struct emys_mem *mem = &vm->mem;
+	bool whole = !start && end == EPT_GFN_END;
+
+	while (start < end) {
+		/* The root has few tables: all of it costs what is mapped */
+		gfn_t next = whole ? end : min(end, round_down(start, ZAP_CHUNK) + ZAP_CHUNK);
+
+		write_lock(&mem->mmu_lock);
+		if (ept_zap_range(&mem->ept, start, next, 0, NULL, zap)) {
+			atomic64_inc(&mem->zap_seq);
+			atomic64_inc(&vm->stats.mem_zaps);
+		}
+		write_unlock(&mem->mmu_lock);
+		if (may_sleep)
+			cond_resched();
+		start = next;
+	}
+}
+
+void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end)
+{
+	struct emys_mem *mem = &vm->mem;
+
+	while (start < end) {
+		gfn_t next = min(end, round_down(start, ZAP_CHUNK) + ZAP_CHUNK);
+
+		write_lock(&mem->mmu_lock);
+		if (ept_wrprot_range(&mem->ept, start, next))
+			atomic64_inc(&mem->zap_seq);
+		write_unlock(&mem->mmu_lock);
+		cond_resched();
+		start = next;
+	}
+}
+
+void mem_flush(struct emys_vm *vm)
+{
+	struct emys_mem *mem = &vm->mem;
+	s64 want = atomic64_read(&mem->zap_seq);
+	s64 done = atomic64_read(&mem->flush_seq);
+
+	/* Flushes of others count only when they are over: flush_seq, not gen */
+	if (done >= want)
+		return;
+	ept_gen_bump(&mem->ept);
+	emys_vm_kick_all_wait(vm);
+	atomic64_inc(&vm->stats.remote_flushes);
+
+	while (done < want &&
+	       !atomic64_try_cmpxchg(&mem->flush_seq, &done, want))
+		;
+}
