@@ -93,7 +93,8 @@ struct emys_insn_mem {
  * @addr_size: 2, 4 or 8
  * @reads: bit i: memory operand i is read
  * @write: memory operand 0 is written (after the read, if both)
- * @to_reg: the register operand is the destination (or one of two)
+ * @to_reg: the register is the first operand, memory the second (so it is the
+ *	destination, but for CMP); without, it is the other way round
  * @lock: LOCK prefix, or XCHG: read and write are one atomic access
  * @rep: string instruction with a repeat prefix
  * @repne: that prefix is F2 (matters to SCAS and CMPS)
