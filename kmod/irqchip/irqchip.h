@@ -51,16 +51,21 @@ struct emys_lapic {
 	bool apicv;			/* APIC-register virt. and virtual-interrupt delivery are on now */
 	unsigned long pir[4];		/* (a) 256 vectors posted and not yet in IRR */
 	bool pir_pending;		/* (a) pir may be non-zero */
+	bool irr_pending;		/* IRR may be non-zero; vcpu thread, not kept with apicv */
 	unsigned long tmr_post[4];	/* (a) trigger mode of the posted vectors */
 	unsigned long events;		/* (a) LAPIC_EV_* bits */
 	u8 sipi_vector;
-	int highest_isr;		/* cache: -1 none. vcpu thread */
+	bool esr_post;			/* (a) somebody sent an illegal vector */
+	u32 esr_pending;		/* errors since the last write of ESR; vcpu thread */
+	int highest_isr;		/* cache: -1 none. vcpu thread, not kept with apicv */
 	struct lapic_timer {
 		struct hrtimer timer;
 		u64 period_ns;
 		u64 deadline_tsc;	/* guest TSC; IA32_TSC_DEADLINE */
 		ktime_t target;
 		u32 divide;
+		u32 mode;		/* LVT_TIMER_MODE bits in force */
+		bool periodic;		/* what the callback does when it fires */
 		atomic_t pending;	/* expirations to deliver */
 	} timer;
 	unsigned long eoi_exit[4];	/* vectors whose EOI the IO-APIC must see */
@@ -123,6 +128,8 @@ void lapic_destroy(struct emys_vcpu *vcpu);
 /* Power-up or INIT reset (INIT keeps the APIC ID and IA32_APIC_BASE). */
 void lapic_reset(struct emys_vcpu *vcpu, bool init);
 
+/* Is @gpa in the register page, as the guest has it mapped now (xAPIC mode)? vCPU thread. */
+bool lapic_at(struct emys_vcpu *vcpu, u64 gpa);
 /* Register at byte @offset (multiple of 16) of the xAPIC page. len 4 for writes. */
 u32 lapic_read(struct emys_vcpu *vcpu, u32 offset);
 void lapic_write(struct emys_vcpu *vcpu, u32 offset, u32 val);
@@ -137,6 +144,15 @@ u64 lapic_get_cr8(struct emys_vcpu *vcpu);
 void lapic_set_cr8(struct emys_vcpu *vcpu, u64 cr8);
 /* EOI seen by virtual-interrupt delivery for a vector in eoi_exit. */
 void lapic_eoi_exit(struct emys_vcpu *vcpu, u8 vector);
+/*
+ * Virtual-interrupt delivery is on or off from now on: the only way to change
+ * lapic->apicv. After turning it on, SVI = lapic_highest_isr() (-1: 0) and RVI
+ * = lapic_poll()'s max_irr. vCPU thread, interrupts on or off.
+ */
+void lapic_set_apicv(struct emys_vcpu *vcpu, bool on);
+int lapic_highest_isr(struct emys_vcpu *vcpu);
+/* The guest's TSC was written, or its frequency: arm a TSC deadline anew. vCPU thread. */
+void lapic_tsc_changed(struct emys_vcpu *vcpu);
 
 /*
  * Take posted vectors into IRR, fold in an expired timer, and answer the
