@@ -83,11 +83,15 @@ struct emys_vm {
 	struct vmx_vm vmx;
 	struct emys_clock {
 		raw_spinlock_t lock;
-		s64 offset;			/* ns: kvmclock = boottime-ish raw ns + offset */
+		u64 base_tsc, base_ns;		/* kvmclock as a line over the host's TSC */
+		u32 mul;			/* and its slope: ns = ((ticks << shift) * mul) >> 32 */
+		s8 shift;
+		bool used;			/* some vCPU has a kvmclock page */
+		bool tsc_write_valid;		/* tsc_offset is set */
+		s64 offset;			/* ns: kvmclock = boot time + offset, without a good TSC */
 		u64 tsc_khz;			/* default for new vCPUs */
 		u64 tsc_offset;			/* last offset written, for matching */
-		u64 tsc_written, tsc_write_ns;	/* to match TSC writes of several vCPUs */
-		gpa_t wall_gpa;
+		u64 wall_gpa;			/* to be written: address | 1 */
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs in MSI/LAPIC */
