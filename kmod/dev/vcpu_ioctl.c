@@ -11,6 +11,7 @@
 #include "dev.h"
 #include "emys.h"
 #include "vmx/mce.h"
+#include "vmx/vclock.h"
 
 /* The VMM's signal mask holds for the run alone, and its signals stay pending after it. */
 static long vcpu_run(struct dev_call *call)
