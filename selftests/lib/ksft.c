@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ksft: the TAP runner of a test program */
+#include "ksft.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *ksft_device;
+
+int ksft_is_emys(void)
+{
+	return strstr(ksft_device, "emys") != NULL;
+}
+
+static void vdiag(const char *file, int line, const char *fmt, va_list ap)
+{
+	char text[512];
+	int n = 0;
+
+	if (file)
+		n = snprintf(text, sizeof(text), "%s:%d: ", file, line);
+	vsnprintf(text + n, sizeof(text) - n, fmt, ap);
+	printf("# %s\n", text);
+	fflush(stdout);
+}
+
+void ksft_print(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vdiag(NULL, 0, fmt, ap);
+	va_end(ap);
+}
+
+void ksft_fail(const char *file, int line, const char *fmt, ...)
+{
+	const char *base = strrchr(file, '/');
+	va_list ap;
+
+	va_start(ap, fmt);
+	vdiag(base ? base + 1 : file, line, fmt, ap);
+	va_end(ap);
+	_exit(KSFT_FAIL);
+}
+
+void ksft_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vdiag(NULL, 0, fmt, ap);
+	va_end(ap);
+	_exit(KSFT_SKIP);
+}
+
+/* the parent polls, because SIGCHLD handling belongs to the cases */
+static int wait_for(pid_t pid, unsigned int seconds)
+{
+	const struct timespec nap = { .tv_nsec = 2000000 };
+	struct timespec now, end;
+	int status;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += seconds;
+	for (;;) {
+		pid_t got = waitpid(pid, &status, WNOHANG);
+
+		if (got == pid)
+			return status;
+		if (got < 0)
+			return -1;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > end.tv_sec ||
+		    (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))
+			break;
+		nanosleep(&nap, NULL);
+	}
+	ksft_print("no end after %u s", seconds);
+	kill(-pid, SIGKILL);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return -1;
+}
+
+static int run_case(const struct ksft_case *c)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		ksft_print("fork: %s", strerror(errno));
+		return KSFT_FAIL;
+	}
+	if (!pid) {
+		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		c->run();
+		fflush(stdout);
+		_exit(KSFT_PASS);
+	}
+	status = wait_for(pid, c->timeout ? c->timeout : KSFT_TIMEOUT);
+	/* whatever a case forked dies with it */
+	kill(-pid, SIGKILL);
+	if (status < 0)
+		return KSFT_FAIL;
+	if (WIFSIGNALED(status)) {
+		ksft_print("killed by signal %d", WTERMSIG(status));
+		return KSFT_FAIL;
+	}
+	return WEXITSTATUS(status);
+}
+
+int ksft_run(int argc, char **argv, const struct ksft_case *cases, size_t n)
+{
+	size_t pass = 0, fail = 0, skip = 0, count = 0, i;
+	const char *only = NULL;
+	int opt, list = 0, fd;
+
+	ksft_device = getenv("EMYS_DEVICE");
+	if (!ksft_device || !*ksft_device)
+		ksft_device = "/dev/emys";
+	while ((opt = getopt(argc, argv, "d:t:l")) != -1) {
+		switch (opt) {
+		case 'd':
+			ksft_device = optarg;
+			break;
+		case 't':
+			only = optarg;
+			break;
+		case 'l':
+			list = 1;
+			break;
+		default:
+			fprintf(stderr,
+				"usage: %s [-d DEVICE] [-t SUBSTRING] [-l]\n",
+				argv[0]);
+			return KSFT_FAIL;
+		}
+	}
+	for (i = 0; i < n; i++) {
+		if (only && !strstr(cases[i].name, only))
+			continue;
+		if (list)
+			puts(cases[i].name);
+		count++;
+	}
+	if (list)
+		return KSFT_PASS;
+
+	printf("TAP version 13\n");
+	fd = open(ksft_device, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		int none = errno == ENOENT || errno == ENODEV;
+
+		printf("1..0 # SKIP %s: %s\n", ksft_device, strerror(errno));
+		return none ? KSFT_SKIP : KSFT_FAIL;
+	}
+	close(fd);
+	if (!count) {
+		printf("1..0\n# no case is named like '%s'\n", only);
+		return KSFT_FAIL;
+	}
+	printf("1..%zu\n", count);
+
+	for (i = 0, count = 0; i < n; i++) {
+		if (only && !strstr(cases[i].name, only))
+			continue;
+		count++;
+		switch (run_case(&cases[i])) {
+		case KSFT_PASS:
+			printf("ok %zu %s\n", count, cases[i].name);
+			pass++;
+			break;
+		case KSFT_SKIP:
+			printf("ok %zu %s # SKIP\n", count, cases[i].name);
+			skip++;
+			break;
+		default:
+			printf("not ok %zu %s\n", count, cases[i].name);
+			fail++;
+		}
+	}
+	printf("# Totals: pass:%zu fail:%zu xfail:0 xpass:0 skip:%zu error:0\n",
+	       pass, fail, skip);
+	fflush(stdout);
+	if (fail)
+		return KSFT_FAIL;
+	return pass ? KSFT_PASS : KSFT_SKIP;
+}
