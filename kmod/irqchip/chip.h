@@ -17,6 +17,7 @@
 #include <linux/spinlock.h>
 
 #include "irqchip.h"
+#include "pic_core.h"
 
 #define IRQ_MAX_GSI		4096	/* KVM_CAP_IRQ_ROUTING */
 
@@ -27,30 +28,10 @@ enum irq_source {
 	IRQ_SRC_PIT = 2,
 };
 
-/* One 8259A. Bits are the eight inputs. */
-struct pic {
-	u8 last_irr;			/* level of the inputs, for edges */
-	u8 irr, imr, isr;
-	u8 priority_add;		/* input with the highest priority */
-	u8 irq_base;
-	u8 read_isr;			/* OCW3: reads give ISR, not IRR */
-	u8 poll;
-	u8 special_mask;
-	u8 init_state;			/* 0, or the ICW expected next less one */
-	u8 auto_eoi, rotate_on_auto_eoi;
-	u8 special_fully_nested;
-	u8 init4;			/* ICW4 will come */
-	u8 elcr, elcr_mask;
-};
-
 struct pic_pair {
 	raw_spinlock_t lock;
-	struct pic chip[2];		/* master, slave */
+	struct pic_core core;
 	unsigned long state[16];	/* sources that hold the line up */
-	bool output;			/* INTR, written under lock */
-	/* gathered under lock, consumed by pic_unlock() */
-	u16 acked, unmasked;
-	bool raised, notify;
 };
 
 struct ioapic {

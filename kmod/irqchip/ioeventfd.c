@@ -52,7 +52,7 @@ static u32 lower_bound(const struct ioeventfd_table *t, bool pio, u64 addr)
 
 bool ioeventfd_match(struct emys_vm *vm, bool pio, u64 addr, int len, const void *val)
 {
-	struct emys_irqfds *f = smp_load_acquire(&vm->irqfds);
+	struct emys_irqfds *f = READ_ONCE(vm->irqfds);	/* whole since its cmpxchg */
 	const struct ioeventfd_table *t;
 	bool found = false;
 	u64 data = 0;

@@ -46,7 +46,7 @@ struct lapic_msg {
 
 struct emys_lapic {
 	struct emys_vcpu *vcpu;		/* (c) */
-	void *regs;			/* (c) 4 KiB page in xAPIC layout; the virtual-APIC page of APICv */
+	void *regs;			/* (c) page in xAPIC layout: APICv's virtual-APIC page */
 	u64 base;			/* IA32_APIC_BASE, vcpu thread */
 	bool apicv;			/* APIC-register virt. and virtual-interrupt delivery are on now */
 	unsigned long pir[4];		/* (a) 256 vectors posted and not yet in IRR */
@@ -100,7 +100,10 @@ int irqchip_set(struct emys_vm *vm, const struct kvm_irqchip *chip);
 int pit_get(struct emys_vm *vm, struct kvm_pit_state2 *ps);
 int pit_set(struct emys_vm *vm, const struct kvm_pit_state2 *ps);
 int pit_reinject(struct emys_vm *vm, bool reinject);
-/* KVM_SET_GSI_ROUTING; @entries is a kernel copy. -EINVAL bad entry or flags, -ENOMEM. May sleep. */
+/*
+ * KVM_SET_GSI_ROUTING; @entries is a kernel copy. May sleep. -EINVAL no irqchip,
+ * bad entry or flags, a GSI twice on one chip; -ENOMEM.
+ */
 int irqchip_set_routing(struct emys_vm *vm, const struct kvm_irq_routing_entry *entries, u32 nr);
 /* KVM_IRQFD and KVM_IOEVENTFD. errnos as in api.rst. May sleep. */
 int irqfd_ioctl(struct emys_vm *vm, const struct kvm_irqfd *args);
@@ -138,7 +141,10 @@ void lapic_written(struct emys_vcpu *vcpu, u32 offset);
 /* x2APIC MSRs 0x800..0x8ff and IA32_TSC_DEADLINE. 0, or -EPERM: inject #GP. */
 int lapic_msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val);
 int lapic_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val);
-/* IA32_APIC_BASE. -EPERM: invalid transition or reserved bit. host: by ioctl, less checking of transitions. */
+/*
+ * IA32_APIC_BASE. -EPERM: invalid transition or reserved bit. @host: by ioctl, any
+ * transition to a valid mode.
+ */
 int lapic_set_base(struct emys_vcpu *vcpu, u64 base, bool host);
 u64 lapic_get_cr8(struct emys_vcpu *vcpu);
 void lapic_set_cr8(struct emys_vcpu *vcpu, u64 cr8);
@@ -169,7 +175,10 @@ bool pic_pending(struct emys_vm *vm);
 int pic_ack(struct emys_vm *vm);	/* the vector; spurious 7 if gone */
 /* Anything that would end HLT, without side effects. vCPU thread or rcuwait condition. */
 bool lapic_has_work(struct emys_vcpu *vcpu);
-/* Accept INIT and SIPI as mp_state allows. Returns true if mp_state or registers changed. vCPU thread, may sleep. */
+/*
+ * Accept INIT and SIPI as mp_state allows. Returns whether mp_state or registers
+ * changed. vCPU thread, may sleep.
+ */
 bool lapic_accept_events(struct emys_vcpu *vcpu);
 
 /* Send one message to the APICs of @vm. Returns how many accepted it, 0 none. Any context. */

@@ -35,7 +35,7 @@ static struct workqueue_struct *shutdown_wq;
 
 struct emys_irqfds *irqfds_get(struct emys_vm *vm)
 {
-	struct emys_irqfds *f = smp_load_acquire(&vm->irqfds), *old;
+	struct emys_irqfds *f = READ_ONCE(vm->irqfds), *old;	/* whole since its cmpxchg */
 
 	if (f)
 		return f;
@@ -145,7 +145,7 @@ static void resample_del(struct irqfd *irqfd)
 
 void resample_acked(struct emys_vm *vm, u32 gsi)
 {
-	struct emys_irqfds *f = smp_load_acquire(&vm->irqfds);
+	struct emys_irqfds *f = READ_ONCE(vm->irqfds);	/* whole since its cmpxchg */
 	struct irqfd *irqfd;
 	bool first = true;
 

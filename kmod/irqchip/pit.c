@@ -7,43 +7,24 @@
  * Reinjection: a tick whose predecessor was not yet acknowledged waits, so
  * that a guest that counts ticks loses none.
  */
-#include <linux/bcd.h>
 #include <linux/math64.h>
 #include <linux/slab.h>
 
 #include "compat/hrtimer.h"
 #include "emys.h"
 #include "irqchip/chip.h"
+#include "irqchip/pit_counter.h"
 
-#define PIT_HZ			1193182
 /* A guest cannot make the host take timer interrupts faster than this. */
 #define MIN_PERIOD_NS		200000
 #define PORT_COUNTER0		0x40
 #define PORT_CONTROL		0x43
 #define PORT_SPEAKER		0x61
 
-/* How the bytes of a count follow each other: bits 5:4 of the control word. */
-enum { RW_NONE, RW_LSB, RW_MSB, RW_BOTH, RW_BOTH_MSB };
-
-struct counter {
-	u32 count;			/* initial count, 1..0x10000 */
-	u16 latched;
-	u8 count_latched;		/* RW_* of the byte that is read next, RW_NONE not latched */
-	bool status_latched;
-	u8 status;
-	u8 read_state, write_state;	/* RW_* */
-	u8 write_latch;
-	u8 rw, mode;
-	bool bcd, gate;
-	bool null_count;		/* control word written, count not yet */
-	ktime_t loaded;
-	ktime_t stopped;		/* when the gate went low */
-};
-
 struct emys_pit {
 	struct emys_vm *vm;
 	raw_spinlock_t lock;
-	struct counter counter[3];
+	struct pit_counter counter[3];
 	u32 flags;			/* KVM_PIT_FLAGS_* */
 	bool speaker;			/* port 0x61 is ours */
 	bool speaker_data;
@@ -135,7 +116,7 @@ static void disarm(struct emys_pit *pit)
 
 static void arm(struct emys_pit *pit)
 {
-	struct counter *c = &pit->counter[0];
+	struct pit_counter *c = &pit->counter[0];
 	u64 ns = div_u64((u64)c->count * NSEC_PER_SEC, PIT_HZ);
 
 	disarm(pit);
@@ -160,205 +141,41 @@ static void arm(struct emys_pit *pit)
 	hrtimer_start(&pit->timer, ktime_add_ns(ktime_get(), ns), HRTIMER_MODE_ABS_HARD);
 }
 
-/* Clock ticks since the count was loaded. */
-static u64 elapsed(const struct counter *c)
+static s64 now(void)
 {
-	s64 ns = ktime_to_ns(ktime_sub(c->gate ? ktime_get() : c->stopped, c->loaded));
-
-	return mul_u64_u32_div(max(ns, (s64)0), PIT_HZ, NSEC_PER_SEC);
+	return ktime_to_ns(ktime_get());
 }
 
-static u32 modulus(const struct counter *c)
+static void effect(struct emys_pit *pit, int n, enum pit_effect e)
 {
-	return c->bcd ? 10000 : 0x10000;
-}
-
-static u16 current_count(const struct counter *c)
-{
-	u64 d = elapsed(c);
-	u32 left, rem;
-
-	switch (c->mode) {
-	case 0:
-	case 1:
-	case 4:
-	case 5:
-		/* counts on below zero */
-		div_u64_rem(d, modulus(c), &rem);
-		left = c->count + modulus(c) - rem;
-		break;
-	case 3:
-		div_u64_rem(2 * d, c->count, &rem);
-		left = c->count - rem;
-		break;
-	default:
-		div_u64_rem(d, c->count, &rem);
-		left = c->count - rem;
-		break;
-	}
-	left %= modulus(c);
-	return c->bcd ? bin2bcd(left / 100) << 8 | bin2bcd(left % 100) : left;
-}
-
-static bool output(const struct counter *c)
-{
-	u64 d = elapsed(c);
-	u32 rem;
-
-	switch (c->mode) {
-	case 0:
-		return !c->null_count && d >= c->count;
-	case 1:
-		return c->null_count || d >= c->count;
-	case 2:		/* low for the last clock of the period */
-		div_u64_rem(d, c->count, &rem);
-		return c->null_count || rem != c->count - 1;
-	case 3:
-		div_u64_rem(d, c->count, &rem);
-		return c->null_count || rem < (c->count + 1) / 2;
-	default:
-		return c->null_count || d != c->count;
-	}
-}
-
-static void load(struct emys_pit *pit, int n, u16 val)
-{
-	struct counter *c = &pit->counter[n];
-
-	c->count = c->bcd ? bcd2bin(val >> 8) * 100 + bcd2bin(val & 0xff) : val;
-	if (!c->count || c->count > modulus(c))
-		c->count = modulus(c);
-	c->null_count = false;
-	c->loaded = ktime_get();
-	c->stopped = c->loaded;
-	if (n == 0)
+	if (n == 0 && e == PIT_STOPPED)
+		disarm(pit);
+	else if (n == 0 && e == PIT_LOADED)
 		arm(pit);
-}
-
-static void set_gate(struct counter *c, bool gate)
-{
-	if (c->gate && !gate)
-		c->stopped = ktime_get();
-	/* a rising edge lets modes 0 and 4 go on and starts the others over */
-	if (!c->gate && gate)
-		c->loaded = c->mode & 3 ? ktime_get() :
-			    ktime_add(c->loaded, ktime_sub(ktime_get(), c->stopped));
-	c->gate = gate;
-}
-
-static void latch_count(struct counter *c)
-{
-	if (c->count_latched)
-		return;
-	c->latched = current_count(c);
-	c->count_latched = c->rw;
-}
-
-static void latch_status(struct counter *c)
-{
-	if (c->status_latched)
-		return;
-	c->status = output(c) << 7 | c->null_count << 6 | c->rw << 4 | c->mode << 1 | c->bcd;
-	c->status_latched = true;
 }
 
 static void write_control(struct emys_pit *pit, u8 val)
 {
 	int n = val >> 6;
-	struct counter *c;
 
-	if (n == 3) {
-		/* read-back command: bits 1 to 3 select, 0 in 5 and 4 means latch */
-		for (n = 0; n < 3; n++) {
-			if (!(val & 2 << n))
-				continue;
-			if (!(val & 0x20))
-				latch_count(&pit->counter[n]);
-			if (!(val & 0x10))
-				latch_status(&pit->counter[n]);
-		}
+	if (n < 3) {
+		effect(pit, n, pit_counter_control(&pit->counter[n], val, now()));
 		return;
 	}
-	c = &pit->counter[n];
-	if (!(val & 0x30)) {
-		latch_count(c);
-		return;
-	}
-	c->rw = val >> 4 & 3;
-	c->read_state = c->rw;
-	c->write_state = c->rw;
-	c->count_latched = RW_NONE;
-	c->status_latched = false;
-	c->mode = val >> 1 & 7;
-	if (c->mode > 5)
-		c->mode &= 3;	/* bit 2 is "don't care" in modes 2 and 3 */
-	c->bcd = val & 1;
-	c->null_count = true;
-	if (c->count > modulus(c))
-		c->count = modulus(c);
-	if (n == 0)
-		disarm(pit);
-}
-
-static void write_counter(struct emys_pit *pit, int n, u8 val)
-{
-	struct counter *c = &pit->counter[n];
-
-	switch (c->write_state) {
-	case RW_LSB:
-		load(pit, n, val);
-		break;
-	case RW_MSB:
-		load(pit, n, val << 8);
-		break;
-	case RW_BOTH:
-		c->write_latch = val;
-		c->write_state = RW_BOTH_MSB;
-		/* mode 0 stops counting at the first byte */
-		if (n == 0 && c->mode == 0)
-			disarm(pit);
-		break;
-	case RW_BOTH_MSB:
-		c->write_state = RW_BOTH;
-		load(pit, n, c->write_latch | val << 8);
-		break;
-	}
-}
-
-static u8 read_counter(struct counter *c)
-{
-	u8 *state = c->count_latched ? &c->count_latched : &c->read_state;
-	u16 val;
-
-	if (c->status_latched) {
-		c->status_latched = false;
-		return c->status;
-	}
-	val = c->count_latched ? c->latched : current_count(c);
-	switch (*state) {
-	case RW_BOTH:
-		*state = RW_BOTH_MSB;
-		return val;
-	case RW_BOTH_MSB:
-		*state = state == &c->count_latched ? RW_NONE : RW_BOTH;
-		/* the next unlatched read, if this was one, begins with the low byte */
-		return val >> 8;
-	case RW_MSB:
-		c->count_latched = RW_NONE;
-		return val >> 8;
-	default:
-		c->count_latched = RW_NONE;
-		return val;
-	}
+	/* read-back command: bits 1 to 3 select */
+	for (n = 0; n < 3; n++)
+		if (val & 2 << n)
+			pit_counter_read_back(&pit->counter[n], val, now());
 }
 
 static u8 read_speaker(struct emys_pit *pit)
 {
-	struct counter *c = &pit->counter[2];
+	const struct pit_counter *c = &pit->counter[2];
 	/* bit 4 toggles with each memory refresh, every 15 us */
-	u8 refresh = div_u64(ktime_to_ns(ktime_get()), 15085) & 1;
+	u8 refresh = div_u64(now(), 15085) & 1;
 
-	return c->gate | pit->speaker_data << 1 | refresh << 4 | output(c) << 5;
+	return c->gate | pit->speaker_data << 1 | refresh << 4 |
+	       pit_counter_output(c, now()) << 5;
 }
 
 bool pit_port(struct emys_vm *vm, u16 port)
@@ -378,7 +195,7 @@ u8 pit_read(struct emys_vm *vm, u16 port)
 	if (port == PORT_SPEAKER)
 		val = read_speaker(pit);
 	else if (port != PORT_CONTROL)
-		val = read_counter(&pit->counter[port & 3]);
+		val = pit_counter_read(&pit->counter[port & 3], now());
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
 	return val;
 }
@@ -391,11 +208,11 @@ void pit_write(struct emys_vm *vm, u16 port, u8 val)
 	raw_spin_lock_irqsave(&pit->lock, flags);
 	if (port == PORT_SPEAKER) {
 		pit->speaker_data = val & 2;
-		set_gate(&pit->counter[2], val & 1);
+		pit_counter_gate(&pit->counter[2], val & 1, now());
 	} else if (port == PORT_CONTROL) {
 		write_control(pit, val);
 	} else {
-		write_counter(pit, port & 3, val);
+		effect(pit, port & 3, pit_counter_write(&pit->counter[port & 3], val, now()));
 	}
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
 }
@@ -420,19 +237,9 @@ int pit_create(struct emys_vm *vm, const struct kvm_pit_config *cfg)
 	pit->speaker = cfg->flags & KVM_PIT_SPEAKER_DUMMY;
 	pit->reinject = true;
 	pit->acked = true;
-	for (i = 0; i < 3; i++) {
-		struct counter *c = &pit->counter[i];
-
-		c->mode = 3;
-		c->rw = RW_BOTH;
-		c->read_state = RW_BOTH;
-		c->write_state = RW_BOTH;
-		c->gate = i != 2;
-		c->count = 0x10000;
-		c->null_count = true;
-		c->loaded = ktime_get();
-		c->stopped = c->loaded;
-	}
+	for (i = 0; i < 3; i++)
+		pit_counter_init(&pit->counter[i], i != 2, now());	/* 2: port 0x61's bit */
+	/* a vCPU that reads a port sees it whole */
 	smp_store_release(&vm->pit, pit);
 	WRITE_ONCE(vm->irqchip->pit_watch, true);
 	ioapic_update_map(vm);
@@ -465,7 +272,7 @@ int pit_get(struct emys_vm *vm, struct kvm_pit_state2 *ps)
 	memset(ps, 0, sizeof(*ps));
 	raw_spin_lock_irqsave(&pit->lock, flags);
 	for (i = 0; i < 3; i++) {
-		const struct counter *c = &pit->counter[i];
+		const struct pit_counter *c = &pit->counter[i];
 
 		ps->channels[i] = (struct kvm_pit_channel_state) {
 			.count = c->count, .latched_count = c->latched,
@@ -473,7 +280,7 @@ int pit_get(struct emys_vm *vm, struct kvm_pit_state2 *ps)
 			.status = c->status, .read_state = c->read_state,
 			.write_state = c->write_state, .write_latch = c->write_latch,
 			.rw_mode = c->rw, .mode = c->mode, .bcd = c->bcd, .gate = c->gate,
-			.count_load_time = ktime_to_ns(c->loaded),
+			.count_load_time = c->loaded,
 		};
 	}
 	ps->flags = pit->flags;
@@ -496,21 +303,17 @@ int pit_set(struct emys_vm *vm, const struct kvm_pit_state2 *ps)
 	pit->speaker_data = ps->flags & KVM_PIT_FLAGS_SPEAKER_DATA_ON;
 	for (i = 0; i < 3; i++) {
 		const struct kvm_pit_channel_state *s = &ps->channels[i];
-		struct counter *c = &pit->counter[i];
+		struct pit_counter *c = &pit->counter[i];
 
-		*c = (struct counter) {
-			.latched = s->latched_count,
-			.count_latched = min_t(u8, s->count_latched, RW_BOTH_MSB),
-			.status_latched = s->status_latched, .status = s->status,
-			.read_state = min_t(u8, s->read_state, RW_BOTH_MSB),
-			.write_state = min_t(u8, s->write_state, RW_BOTH_MSB),
-			.write_latch = s->write_latch, .rw = s->rw_mode & 3,
-			.mode = s->mode > 5 ? s->mode & 3 : s->mode,
-			.bcd = s->bcd, .gate = s->gate, .loaded = ktime_get(),
+		*c = (struct pit_counter) {
+			.count = s->count, .latched = s->latched_count,
+			.count_latched = s->count_latched, .status_latched = s->status_latched,
+			.status = s->status, .read_state = s->read_state,
+			.write_state = s->write_state, .write_latch = s->write_latch,
+			.rw = s->rw_mode, .mode = s->mode, .bcd = s->bcd, .gate = s->gate,
 		};
-		c->stopped = c->loaded;
 		/* counting begins anew: the load time is of another machine's clock */
-		c->count = s->count && s->count <= modulus(c) ? s->count : modulus(c);
+		pit_counter_sanitize(c, now());
 	}
 	arm(pit);
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
