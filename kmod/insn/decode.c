@@ -12,6 +12,7 @@
  * straight through and asks once per step.
  */
 
+#include <linux/compiler.h>
 #include <linux/string.h>
 
 #include "insn.h"
