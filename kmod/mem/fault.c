@@ -294,8 +294,7 @@ static int fault_foreign(struct fault *f)
 	err = get_user_frame(f, hva, &page, &writable);
 	if (err) {
 		/* Perhaps the address is no longer the right one to ask for */
-		if (err == -EFAULT &&
-		    smp_load_acquire(&mem->generation) != f->generation)
+		if (err == -EFAULT && READ_ONCE(mem->generation) != f->generation)
 			return FAULT_AGAIN;
 		return err;
 	}
@@ -336,6 +335,7 @@ static int fault_slot(struct fault *f)
 	struct mem_slot *slot;
 	int idx, ret;
 
+	/* Before the slots: pairs with the release in slots_replace() */
 	f->generation = smp_load_acquire(&mem->generation);
 	idx = srcu_read_lock(&mem->srcu);
 	slot = mem_slot_find(mem_slots(mem), f->gfn);

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The memory of a VM: creation, death in two phases, the overlay page, gauges */
 
+#include <linux/cpu.h>
 #include <linux/sched.h>
 
 #include "private.h"
 
+/*
+ * ITLB multihit: executable large leaves could stop the machine. As with the
+ * kernel's own measures, mitigations=off turns this one off.
+ */
 static void ept_format(struct ept_format *fmt)
 {
 	*fmt = (struct ept_format){
@@ -13,7 +18,8 @@ static void ept_format(struct ept_format *fmt)
 		.exec_only = vmx_caps.ept_exec_only,
 		.has_2m = vmx_caps.ept_2m,
 		.has_1g = vmx_caps.ept_1g,
-		.nx_large = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT),
+		.nx_large = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) &&
+			    !cpu_mitigations_off(),
 	};
 }
 

@@ -57,10 +57,10 @@ struct mem_object;		/* private: one open of /dev/emys-mem */
  * change; [M] mmu_lock; (a) atomic.
  */
 struct emys_mem {
-	struct mutex slots_lock;
+	struct mutex slots_lock;		/* see above */
 	struct srcu_struct srcu;
 	struct mem_slots __rcu *slots;		/* [S] */
-	u64 generation;				/* [M] to write; a fault that saw another one retries */
+	u64 generation;				/* [M] to write; a fault retries when it moved */
 	rwlock_t mmu_lock;
 	struct ept_root ept;			/* [M] */
 	bool dead;				/* [M] nothing is mapped any more */

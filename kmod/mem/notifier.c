@@ -22,9 +22,9 @@ static struct emys_vm *notifier_vm(struct mmu_notifier *mn)
 }
 
 /* Call @fn for the guest frames behind [start, end) of the VMM's addresses. */
-static void for_each_foreign(struct emys_vm *vm, unsigned long start, unsigned long end,
-			     void (*fn)(struct emys_vm *vm, gfn_t start, gfn_t end, void *ctx),
-			     void *ctx)
+static void visit_foreign(struct emys_vm *vm, unsigned long start, unsigned long end,
+			  void (*fn)(struct emys_vm *vm, gfn_t start, gfn_t end, void *ctx),
+			  void *ctx)
 {
 	struct emys_mem *mem = &vm->mem;
 	int idx = srcu_read_lock(&mem->srcu);
@@ -68,7 +68,7 @@ static int invalidate_range_start(struct mmu_notifier *mn,
 	}
 	write_unlock(&mem->mmu_lock);
 
-	for_each_foreign(vm, range->start, range->end, zap_one, &zap);
+	visit_foreign(vm, range->start, range->end, zap_one, &zap);
 	mem_flush(vm);
 	ept_zap_free(&zap);
 	atomic64_inc(&vm->stats.mem_notifier_invalidations);
@@ -124,9 +124,9 @@ static int age(struct emys_vm *vm, unsigned long start, unsigned long end)
 	};
 	struct ept_zap zap = {};
 
-	for_each_foreign(vm, start, end, young_one, &y);
+	visit_foreign(vm, start, end, young_one, &y);
 	if (y.found && !y.clear) {
-		for_each_foreign(vm, start, end, zap_one, &zap);
+		visit_foreign(vm, start, end, zap_one, &zap);
 		mem_flush(vm);
 		ept_zap_free(&zap);
 	}
@@ -150,8 +150,8 @@ static int test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 {
 	struct young y = {};
 
-	for_each_foreign(notifier_vm(mn), address, address + PAGE_SIZE,
-			 young_one, &y);
+	visit_foreign(notifier_vm(mn), address, address + PAGE_SIZE,
+		      young_one, &y);
 	return y.found;
 }
 

@@ -32,6 +32,7 @@
 #define OBJECT_FS_MAGIC		0x454d5953	/* "EMYS" */
 #define OBJECT_BLOCK		XA_MARK_0
 #define STATE_BITS		3
+#define FAULT_AROUND		16UL		/* pages mapped by one user fault */
 
 #define PAGE_GFP	(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT)
 #define BLOCK_GFP	(PAGE_GFP | __GFP_NOWARN | __GFP_NORETRY)
@@ -334,33 +335,49 @@ int object_write(struct mem_object *obj, u64 pos, const void *src, size_t len)
 
 /* -- the file --------------------------------------------------------------------- */
 
+/* Map the page at @index, and those present behind it in an aligned window. */
+static int insert_around(struct mem_object *obj, struct vm_area_struct *vma,
+			 unsigned long addr, pgoff_t index)
+{
+	unsigned long n = FAULT_AROUND - index % FAULT_AROUND;
+	struct page *pages[FAULT_AROUND];
+	unsigned long i;
+	int err;
+
+	n = min(n, (vma->vm_end - addr) >> PAGE_SHIFT);
+	for (i = 0; i < n; i++) {
+		pages[i] = object_page(obj, index + i);
+		if (!pages[i])
+			break;
+	}
+	if (!i)
+		return -ENOENT;
+	err = vm_insert_pages(vma, addr, pages, &i);
+	/* Mapped already: by another thread, or the next one earlier */
+	return err == -EBUSY ? 0 : err;
+}
+
 /*
- * The PTE is set under the object lock, so that whoever replaces the page under
- * that lock and zaps then, misses no mapping.
+ * PTEs are set under the object lock, so that whoever replaces a page under that
+ * lock and zaps then, misses no mapping.
  */
 static vm_fault_t object_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct mem_object *obj = vma->vm_file->private_data;
-	struct page *page;
 	int err;
 
 	for (;;) {
 		down_read(&obj->lock);
-		page = object_page(obj, vmf->pgoff);
-		if (page) {
-			err = vm_insert_page(vma, vmf->address & PAGE_MASK, page);
-			up_read(&obj->lock);
-			break;
-		}
+		err = insert_around(obj, vma, vmf->address & PAGE_MASK,
+				    vmf->pgoff);
 		up_read(&obj->lock);
+		if (err != -ENOENT)
+			return err ? vmf_error(err) : VM_FAULT_NOPAGE;
 		/* Not VM_FAULT_OOM: that would try again for ever */
 		if (object_populate(obj, vmf->pgoff, true))
 			return VM_FAULT_SIGBUS;
 	}
-	if (err == -EBUSY)	/* another thread was faster */
-		err = 0;
-	return err ? vmf_error(err) : VM_FAULT_NOPAGE;
 }
 
 static const struct vm_operations_struct object_vm_ops = {

@@ -9,7 +9,7 @@
 #include "../emys.h"
 
 #define MEM_BLOCK_ORDER		9
-#define MEM_BLOCK_PAGES		(1UL << MEM_BLOCK_ORDER)	/* 2 MiB */
+#define MEM_BLOCK_PAGES		BIT(MEM_BLOCK_ORDER)	/* 2 MiB */
 
 /* -- objects (object.c) --------------------------------------------------- */
 
@@ -46,7 +46,10 @@ void object_grow(struct mem_object *obj, u64 end);
 struct page *object_page(struct mem_object *obj, pgoff_t index);
 /* Is @index in a physically contiguous, aligned 2 MiB block? lock held. */
 bool object_in_block(struct mem_object *obj, pgoff_t index);
-/* Make @index present. May sleep, lock not held. 0, -ENOMEM. @user: for a user fault, which may invoke the OOM killer. */
+/*
+ * Make @index present. May sleep, lock not held. 0, -ENOMEM. @user: for a user
+ * fault, which may invoke the OOM killer.
+ */
 int object_populate(struct mem_object *obj, pgoff_t index, bool user);
 /* Copy; absent pages read as zeros and are made by a write. May sleep. 0, -ENOMEM. */
 int object_read(struct mem_object *obj, u64 pos, void *dst, size_t len);

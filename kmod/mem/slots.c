@@ -184,7 +184,7 @@ static int slots_replace(struct emys_vm *vm, struct mem_slot *del,
 	rcu_assign_pointer(mem->slots, new);
 
 	write_lock(&mem->mmu_lock);
-	/* Pairs with the acquire in mem_fault(): who sees this sees the array */
+	/* Pairs with the acquire in fault_slot(): who sees this sees the array */
 	smp_store_release(&mem->generation, mem->generation + 1);
 	write_unlock(&mem->mmu_lock);
 
