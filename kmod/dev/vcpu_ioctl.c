@@ -329,12 +329,12 @@ static long vcpu_set_mp_state(struct dev_call *call)
 
 static long vcpu_setup_mce(struct dev_call *call)
 {
-	return mce_setup(call->vcpu, *(const u64 *)call->buf);
+	return vmce_setup(call->vcpu, *(const u64 *)call->buf);
 }
 
 static long vcpu_set_mce(struct dev_call *call)
 {
-	return mce_inject(call->vcpu, call->buf);
+	return vmce_inject(call->vcpu, call->buf);
 }
 
 /* -- the rest ----------------------------------------------------------------------- */

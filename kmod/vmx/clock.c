@@ -19,6 +19,7 @@
 #include <asm/pvclock.h>
 #include <asm/pvclock-abi.h>
 #include <asm/tsc.h>
+#include <uapi/asm/kvm_para.h>
 
 #include "emys.h"
 #include "vmx/vclock.h"
@@ -184,7 +185,7 @@ void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc)
 
 int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz)
 {
-	u64 diff = abs_diff(khz ? khz : tsc_khz, tsc_khz);
+	u64 diff = abs((s64)(khz ? khz : tsc_khz) - tsc_khz);
 
 	if (diff * 1000000 > (u64)tsc_khz * CLOCK_TOLERANCE_PPM)
 		return -EINVAL;

@@ -159,7 +159,8 @@ struct cpuid_list {
 	struct kvm_cpuid_entry2 spare;	/* written when the list is full */
 };
 
-static struct kvm_cpuid_entry2 *list_add(struct cpuid_list *l, u32 function, u32 index, bool indexed)
+static struct kvm_cpuid_entry2 *list_leaf(struct cpuid_list *l, u32 function, u32 index,
+					  bool indexed)
 {
 	struct kvm_cpuid_entry2 *e = &l->spare;
 
@@ -178,7 +179,7 @@ static struct kvm_cpuid_entry2 *list_add(struct cpuid_list *l, u32 function, u32
 static struct kvm_cpuid_entry2 *list_native(struct cpuid_list *l, u32 function, u32 index,
 					    bool indexed)
 {
-	struct kvm_cpuid_entry2 *e = list_add(l, function, index, indexed);
+	struct kvm_cpuid_entry2 *e = list_leaf(l, function, index, indexed);
 
 	cpuid_count(function, index, &e->eax, &e->ebx, &e->ecx, &e->edx);
 	return e;
@@ -186,7 +187,7 @@ static struct kvm_cpuid_entry2 *list_native(struct cpuid_list *l, u32 function, 
 
 static void list_xsave(struct cpuid_list *l)
 {
-	struct kvm_cpuid_entry2 *e = list_add(l, 0xd, 0, true);
+	struct kvm_cpuid_entry2 *e = list_leaf(l, 0xd, 0, true);
 	u64 mask = vmx_caps.xcr0;
 	unsigned int i;
 
@@ -236,7 +237,7 @@ static void list_basic(struct cpuid_list *l)
 			}
 			break;
 		case 6:
-			list_add(l, 6, 0, false)->eax = 0x4;	/* the APIC timer always runs */
+			list_leaf(l, 6, 0, false)->eax = 0x4;	/* the APIC timer always runs */
 			break;
 		case 7:
 			e = list_native(l, 7, 0, true);
@@ -254,13 +255,13 @@ static void list_basic(struct cpuid_list *l)
 		case 0xb:
 		case 0x1f:
 			/* No topology: subleaf 1 is not there. The host's is not the guest's. */
-			list_add(l, fn, 0, true);
+			list_leaf(l, fn, 0, true);
 			break;
 		case 0xd:
 			list_xsave(l);
 			break;
 		default:
-			list_add(l, fn, 0, false);
+			list_leaf(l, fn, 0, false);
 			break;
 		}
 	}
@@ -268,7 +269,7 @@ static void list_basic(struct cpuid_list *l)
 
 static void list_kvm(struct cpuid_list *l)
 {
-	struct kvm_cpuid_entry2 *e = list_add(l, KVM_CPUID_SIGNATURE, 0, false);
+	struct kvm_cpuid_entry2 *e = list_leaf(l, KVM_CPUID_SIGNATURE, 0, false);
 	u32 sig[3];
 
 	memcpy(sig, KVM_SIGNATURE, sizeof(sig));
@@ -276,7 +277,7 @@ static void list_kvm(struct cpuid_list *l)
 	e->ebx = sig[0];
 	e->ecx = sig[1];
 	e->edx = sig[2];
-	list_add(l, KVM_CPUID_FEATURES, 0, false)->eax =
+	list_leaf(l, KVM_CPUID_FEATURES, 0, false)->eax =
 		BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
 		BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 }
@@ -305,7 +306,7 @@ static void list_extended(struct cpuid_list *l)
 			list_native(l, fn, 0, false);
 			break;
 		case 0x80000007:
-			e = list_add(l, fn, 0, false);
+			e = list_leaf(l, fn, 0, false);
 			if (boot_cpu_has(X86_FEATURE_CONSTANT_TSC))
 				e->edx = cpuid_edx(fn) & BIT(8);	/* invariant TSC */
 			break;
@@ -318,7 +319,7 @@ static void list_extended(struct cpuid_list *l)
 			e->edx = 0;
 			break;
 		default:
-			list_add(l, fn, 0, false);
+			list_leaf(l, fn, 0, false);
 			break;
 		}
 	}
