@@ -49,6 +49,8 @@ enum emys_request {
 	EMYS_REQ_EVENT,		/* interrupts or NMIs may have become pending */
 	EMYS_REQ_NMI,		/* one more NMI (vcpu->nmi_queued was raised) */
 	EMYS_REQ_CLOCK,		/* rewrite the pv-clock page */
+	EMYS_REQ_WALL_CLOCK,	/* write the wall-clock structure */
+	EMYS_REQ_WALL_CLOCK,	/* write the wall-clock structure */
 	EMYS_REQ_TLB,		/* drop this vCPU's TLB entries (VPID) */
 	EMYS_REQ_EOIMAP,	/* recompute the EOI-exit bitmap */
 	EMYS_REQ_APICV,		/* APIC mode or APICv activation changed */
@@ -158,7 +160,15 @@ struct emys_vcpu {
 	struct emys_vcpu_stats stats;		/* plain u64, only written by the runner */
 };
 
+/* All VMs, for debugfs and netlink. */
+extern struct list_head emys_vms;
+extern struct mutex emys_vms_lock;
+
 /* -- vm.c ---------------------------------------------------------------- */
+
+/* All VMs by link; one in it may be dying, but is not freed before it left the list. */
+extern struct list_head emys_vms;
+extern struct mutex emys_vms_lock;
 
 /*
  * Make a VM for current->mm. May sleep. -ENOMEM; -EBUSY when VMX operation

@@ -43,4 +43,8 @@ struct emys_vcpu;
 int stats_vm_fd(struct emys_vm *vm);
 int stats_vcpu_fd(struct emys_vcpu *vcpu);
 
+/* debugfs emys/. Always 0: without debugfs there is less to see, and nothing else. */
+int stats_init(void);
+void stats_exit(void);
+
 #endif

@@ -13,24 +13,9 @@
 #include "vmx/mce.h"
 #include "vmx/vclock.h"
 
-/* The VMM's signal mask holds for the run alone, and its signals stay pending after it. */
 static long vcpu_run(struct dev_call *call)
 {
-	struct emys_vcpu *vcpu = call->vcpu;
-	long ret;
-
-	if (!vcpu->sigset_active)
-		return emys_vcpu_run(vcpu);
-
-	/*
-	 * real_blocked: a signal that the VMM blocks, and whose action is to
-	 * ignore it, must still be queued for it, as in sigtimedwait().
-	 */
-	sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
-	ret = emys_vcpu_run(vcpu);
-	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
-	sigemptyset(&current->real_blocked);
-	return ret;
+	return emys_vcpu_run(call->vcpu);
 }
 
 static long vcpu_set_signal_mask(struct dev_call *call)

@@ -228,7 +228,7 @@ static int clock_publish(struct emys_vm *vm, u64 gpa, void *new, size_t len, u32
 	return mem_write(vm, gpa, ver, sizeof(*ver));
 }
 
-static void clock_update_page(struct emys_vcpu *vcpu)
+void clock_update(struct emys_vcpu *vcpu)
 {
 	struct emys_clock *c = &vcpu->vm->clock;
 	struct pvclock_vcpu_time_info old, new = {};
@@ -291,20 +291,13 @@ void clock_request_wall(struct emys_vcpu *vcpu, u64 gpa)
 	raw_spin_lock_irqsave(&c->lock, flags);
 	c->wall_gpa = gpa | WALL_WANTED;
 	raw_spin_unlock_irqrestore(&c->lock, flags);
-	emys_vcpu_request(vcpu, EMYS_REQ_CLOCK);
+	emys_vcpu_request(vcpu, EMYS_REQ_WALL_CLOCK);
 }
 
 void clock_request_page(struct emys_vcpu *vcpu)
 {
 	WRITE_ONCE(vcpu->vm->clock.used, true);
 	emys_vcpu_request(vcpu, EMYS_REQ_CLOCK);
-}
-
-void clock_update(struct emys_vcpu *vcpu)
-{
-	if (READ_ONCE(vcpu->vm->clock.wall_gpa))
-		clock_write_wall(vcpu);
-	clock_update_page(vcpu);
 }
 
 int clock_guest_stopped(struct emys_vcpu *vcpu)

@@ -588,6 +588,8 @@ void cpuid_update(struct emys_vcpu *vcpu)
 	u64 base = vcpu->lapic ? vcpu->lapic->base : vcpu->msrs.apic_base;
 	struct kvm_cpuid_entry2 *e;
 
+	if (!vcpu->feat.maxphyaddr)	/* a new vCPU, without any leaf */
+		cpuid_derive(vcpu);
 	e = cpuid_find(vcpu, 1, 0);
 	if (e) {
 		if (e->ecx & F(XSAVE))
