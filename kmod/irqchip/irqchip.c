@@ -145,17 +145,24 @@ int irqchip_pio_write(struct emys_vcpu *vcpu, u16 port, int size, u32 val)
 	return 0;
 }
 
+/*
+ * Registers of APIC and IO-APIC are 32 bits at multiples of 16. Narrower reads
+ * give their part; what lies between is empty; other writes are ignored.
+ */
 int irqchip_mmio_read(struct emys_vcpu *vcpu, u64 gpa, int len, void *val)
 {
 	struct emys_irqchip *chip = vcpu->vm->irqchip;
-	u32 reg = 0;
+	u32 at = gpa & 0xf;
+	u64 reg;
 
-	if (!chip || !ioapic_in_range(chip, gpa))
+	if (lapic_at(vcpu, gpa))
+		reg = lapic_read(vcpu, gpa & 0xff0);
+	else if (chip && ioapic_in_range(chip, gpa))
+		reg = ioapic_read(vcpu->vm, gpa & 0xf0);
+	else
 		return -EOPNOTSUPP;
-	/* registers are 32 bits at multiples of 16; what lies between is empty */
+	reg = at < 4 ? reg >> at * 8 : 0;
 	memset(val, 0, len);
-	if (!(gpa & 0xf))
-		reg = ioapic_read(vcpu->vm, gpa & 0xff);
 	memcpy(val, &reg, min_t(int, len, sizeof(reg)));
 	return 0;
 }
@@ -165,10 +172,16 @@ int irqchip_mmio_write(struct emys_vcpu *vcpu, u64 gpa, int len, const void *val
 	struct emys_irqchip *chip = vcpu->vm->irqchip;
 	u32 reg = 0;
 
-	if (!chip || !ioapic_in_range(chip, gpa))
-		return ioeventfd_match(vcpu->vm, false, gpa, len, val) ? 0 : -EOPNOTSUPP;
 	memcpy(&reg, val, min_t(int, len, sizeof(reg)));
-	if (!(gpa & 0xf))
-		ioapic_write(vcpu->vm, gpa & 0xff, reg);
-	return 0;
+	if (lapic_at(vcpu, gpa)) {
+		if (len == 4 && !(gpa & 0xf))
+			lapic_write(vcpu, gpa & 0xff0, reg);
+		return 0;
+	}
+	if (chip && ioapic_in_range(chip, gpa)) {
+		if (!(gpa & 0xf))
+			ioapic_write(vcpu->vm, gpa & 0xf0, reg);
+		return 0;
+	}
+	return ioeventfd_match(vcpu->vm, false, gpa, len, val) ? 0 : -EOPNOTSUPP;
 }

@@ -114,7 +114,8 @@ int irqfd_module_init(void);
 void irqfd_module_exit(void);
 
 /*
- * Port and memory-mapped registers of the VM-wide devices and ioeventfds.
+ * Port and memory-mapped registers of the VM-wide devices, of @vcpu's own local
+ * APIC in xAPIC mode, and ioeventfds. @len at most 8.
  * 0 handled, -EOPNOTSUPP nobody here. Never sleep; may be called in the run
  * section with interrupts off, so registers cost the guest no trip out of it.
  */

@@ -150,6 +150,7 @@ void clock_set_offset(struct emys_vcpu *vcpu, u64 offset)
 	if (vcpu->vmx.tsc_offset == offset)
 		return;
 	vmx_set_tsc_offset(vcpu, offset);
+	lapic_tsc_changed(vcpu);
 	/* Every page: whether vCPUs agree may have changed. */
 	if (READ_ONCE(vcpu->vm->clock.used))
 		emys_vm_request_all(vcpu->vm, EMYS_REQ_CLOCK);
