@@ -57,7 +57,6 @@ void mem_flush(struct emys_vm *vm)
 		return;
 	ept_gen_bump(&mem->ept);
 	emys_vm_kick_all_wait(vm);
-	atomic64_inc(&vm->stats.remote_flushes);
 
 	while (done < want &&
 	       !atomic64_try_cmpxchg(&mem->flush_seq, &done, want))
