@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "elf.h"
+#include "elf_file.h"
 #include "layout.h"
 #include "util.h"
 

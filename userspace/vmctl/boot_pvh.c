@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "boot.h"
-#include "elf.h"
+#include "elf_file.h"
 #include "layout.h"
 #include "util.h"
 

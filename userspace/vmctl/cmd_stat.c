@@ -71,7 +71,7 @@ static uint64_t earlier(const json_t *old, size_t cpu, const char *group,
 	return json_integer_value(v);
 }
 
-/* Print one group ("kernel", "user_exits") of all vCPUs, largest first. */
+/* Print one group ("counters", "user_exits") of all vCPUs, largest first. */
 static void print_group(const json_t *now, const json_t *old,
 			const char *group, const char *title)
 {
@@ -120,7 +120,7 @@ static void print_vm_counters(const json_t *now)
 	json_t *v;
 	bool any = false;
 
-	json_object_foreach(json_object_get(now, "kernel_vm"), name, v) {
+	json_object_foreach(json_object_get(now, "counters"), name, v) {
 		if (!json_is_integer(v) || !json_integer_value(v))
 			continue;
 		if (!any)
@@ -137,7 +137,7 @@ static void print_vm(const json_t *now, const json_t *old)
 
 	printf("%s: up %.3f s\n", json_string_value(n) ?: "?",
 	       json_integer_value(json_object_get(now, "uptime_ms")) / 1e3);
-	print_group(now, old, "kernel", "vCPUs, by the kernel");
+	print_group(now, old, "counters", "vCPUs, by the kernel");
 	print_group(now, old, "user_exits", "exits to vmctl");
 	print_vm_counters(now);
 	fflush(stdout);

@@ -172,10 +172,10 @@ json_t *ctl_stat(struct vm *vm)
 		}
 		json_array_append_new(vcpus,
 				      json_pack("{s:i, s:o, s:o}", "id", i,
-						"user_exits", user, "kernel",
+						"user_exits", user, "counters",
 						stats_read(vcpu->stats_fd)));
 	}
-	json_object_set_new(out, "kernel_vm", stats_read(vm->stats_fd));
+	json_object_set_new(out, "counters", stats_read(vm->stats_fd));
 	json_object_set_new(out, "vcpus", vcpus);
 	return out;
 }

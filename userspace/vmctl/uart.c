@@ -30,9 +30,9 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR, NR_REGS };
 #define MSR_DCD		0x80
 
 /*
- * A driver throws away what is in the FIFO when it starts, so input stays out
- * of it until the guest listens: it enables the receive interrupt, or polls
- * LSR this many times without sending (drivers that send poll only once).
+ * A driver reads the port empty when it starts, so input stays out of the FIFO
+ * until the guest listens: it enables the receive interrupt, or polls LSR this
+ * many times without sending (drivers that send poll only once).
  */
 #define POLLS_LISTENING 8
 
@@ -56,13 +56,30 @@ static void refill(struct uart *u)
 		return;
 	while (u->fifo_len < room && u->pend_len) {
 		fifo_put(u, u->pending[u->pend_head]);
-		u->pend_head = (u->pend_head + 1) % UART_PENDING;
+		u->pend_head = (u->pend_head + 1) % UART_RING;
 		u->pend_len--;
 	}
 	if (u->want_drained && u->pend_len < UART_PENDING / 2) {
 		u->want_drained = 0;
 		u->line.drained(u->line.ctx);
 	}
+}
+
+/*
+ * Take back what was not read: a line that waits for the guest loses nothing
+ * when the guest clears its FIFO. Between two settings of MCR_LOOP the FIFO
+ * holds only what looped back.
+ */
+static void unread(struct uart *u)
+{
+	while (u->fifo_len && !(u->mcr & MCR_LOOP)) {
+		u->fifo_len--;
+		u->pend_head = (u->pend_head + UART_RING - 1) % UART_RING;
+		u->pend_len++;
+		u->pending[u->pend_head] =
+			u->fifo[(u->fifo_head + u->fifo_len) % UART_FIFO];
+	}
+	u->fifo_len = 0;
 }
 
 static uint8_t pending_irq(const struct uart *u)
@@ -193,7 +210,7 @@ static void write_reg(struct uart *u, unsigned int reg, uint8_t v)
 		break;
 	case IIR_FCR:
 		if (v & FCR_CLEAR_RX || (v ^ u->iir_fcr) & FCR_ENABLE)
-			u->fifo_len = 0;
+			unread(u);
 		u->iir_fcr = v & FCR_ENABLE;
 		refill(u);
 		break;
@@ -201,6 +218,8 @@ static void write_reg(struct uart *u, unsigned int reg, uint8_t v)
 		u->lcr = v;
 		break;
 	case MCR:
+		if ((v ^ u->mcr) & MCR_LOOP)
+			unread(u);
 		u->mcr = v & MCR_ALL;
 		refill(u);
 		break;
@@ -244,7 +263,7 @@ size_t uart_input(struct uart *u, const uint8_t *data, size_t len)
 
 	pthread_mutex_lock(&u->lock);
 	while (n < len && u->pend_len < UART_PENDING) {
-		u->pending[(u->pend_head + u->pend_len) % UART_PENDING] =
+		u->pending[(u->pend_head + u->pend_len) % UART_RING] =
 			data[n++];
 		u->pend_len++;
 	}

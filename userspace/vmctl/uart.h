@@ -12,6 +12,7 @@
 
 #define UART_FIFO 16
 #define UART_PENDING 4096
+#define UART_RING (UART_PENDING + UART_FIFO)
 
 /* Where the port's output goes, and who hears that input was taken. */
 struct uart_line {
@@ -35,7 +36,7 @@ struct uart {
 	uint8_t fifo[UART_FIFO];
 	unsigned int fifo_head, fifo_len;
 	/* What was typed and waits until the guest listens. */
-	uint8_t pending[UART_PENDING];
+	uint8_t pending[UART_RING];
 	unsigned int pend_head, pend_len;
 	int want_drained;
 };

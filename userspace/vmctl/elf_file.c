@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ELF: program headers of either class, bounds checked. */
-#include "elf.h"
+#include "elf_file.h"
 
 #include <elf.h>
 #include <string.h>

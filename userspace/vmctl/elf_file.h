@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* ELF: program headers of either class, bounds checked. */
-#ifndef ELF_H
-#define ELF_H
+#ifndef ELF_FILE_H
+#define ELF_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
