@@ -50,7 +50,6 @@ enum emys_request {
 	EMYS_REQ_NMI,		/* one more NMI (vcpu->nmi_queued was raised) */
 	EMYS_REQ_CLOCK,		/* rewrite the pv-clock page */
 	EMYS_REQ_WALL_CLOCK,	/* write the wall-clock structure */
-	EMYS_REQ_WALL_CLOCK,	/* write the wall-clock structure */
 	EMYS_REQ_TLB,		/* drop this vCPU's TLB entries (VPID) */
 	EMYS_REQ_EOIMAP,	/* recompute the EOI-exit bitmap */
 	EMYS_REQ_APICV,		/* APIC mode or APICv activation changed */

@@ -6,6 +6,9 @@
 #ifndef _EMYS_COMPAT_H
 #define _EMYS_COMPAT_H
 
+/* Every message of the module starts the same. Before any header that defines it. */
+#define pr_fmt(fmt) "emys: " fmt
+
 #include <linux/version.h>
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "emys needs Linux 6.1 or newer"

@@ -355,7 +355,8 @@ static bool write_reg(struct emys_lapic *l, u32 offset, u32 val)
 		write_lvt(l, offset, val);
 		break;
 	case APIC_TMICT:
-		lapic_set_reg(l, APIC_TMICT, val);
+		/* without effect in TSC-deadline mode; APICv has stored it already */
+		lapic_set_reg(l, APIC_TMICT, lapic_timer_is_deadline(l) ? 0 : val);
 		lapic_timer_start(l);
 		break;
 	case APIC_TDCR:
@@ -403,8 +404,14 @@ void lapic_write(struct emys_vcpu *vcpu, u32 offset, u32 val)
 
 void lapic_written(struct emys_vcpu *vcpu, u32 offset)
 {
+	u32 val;
+
 	offset &= LAPIC_SIZE - 0x10;
-	lapic_write(vcpu, offset, lapic_reg(vcpu->lapic, offset));
+	val = lapic_reg(vcpu->lapic, offset);
+	if (lapic_x2apic(vcpu->lapic))
+		lapic_msr_write(vcpu, APIC_BASE_MSR + (offset >> 4), val);
+	else
+		lapic_write(vcpu, offset, val);
 }
 
 u64 lapic_get_cr8(struct emys_vcpu *vcpu)

@@ -116,7 +116,9 @@ static int deliver_lowest(struct emys_vm *vm, struct emys_vcpu *src, const struc
 		struct emys_lapic *l = vcpu->lapic;
 		u32 key;
 
-		if (!l || !lapic_hw_enabled(l) || !lapic_sw_enabled(l) || !matches(vcpu, msg))
+		if (!l || !lapic_hw_enabled(l) || !lapic_sw_enabled(l))
+			continue;
+		if (msg->shorthand == 3 ? vcpu == src : !msg->shorthand && !matches(vcpu, msg))
 			continue;
 		key = (lapic_reg(l, APIC_TASKPRI) & 0xf0) << 16;
 		key |= i >= start ? i - start : i + n - start;
@@ -140,7 +142,7 @@ int lapic_deliver(struct emys_vm *vm, struct emys_vcpu *src, const struct lapic_
 		vcpu = emys_vcpu_by_apic_id(vm, msg->dest);
 		return vcpu && accept(vcpu, src, msg);
 	}
-	if (!msg->shorthand && msg->delivery == DM_LOWEST)
+	if (msg->delivery == DM_LOWEST)
 		return deliver_lowest(vm, src, msg);
 	emys_for_each_vcpu(i, vcpu, vm) {
 		if (!vcpu->lapic || (msg->shorthand == 3 && vcpu == src))

@@ -159,9 +159,10 @@ bool lapic_accept_events(struct emys_vcpu *vcpu)
 								   KVM_MP_STATE_INIT_RECEIVED;
 		changed = true;
 	}
-	/* a SIPI counts only while the CPU waits for one; otherwise it is lost */
+	/* a SIPI counts only while the CPU waits for one, as APs do from power-up on */
 	if (test_and_clear_bit(LAPIC_EV_SIPI, &l->events) &&
-	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+	    (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+	     vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)) {
 		smp_rmb();	/* pairs with accept() */
 		vmx_sipi(vcpu, READ_ONCE(l->sipi_vector));
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;

@@ -38,8 +38,16 @@ struct emys_pit {
 
 static void tick(struct emys_pit *pit)
 {
-	irqchip_set_irq(pit->vm, 0, IRQ_SRC_PIT, 1);
+	int taken = irqchip_set_irq(pit->vm, 0, IRQ_SRC_PIT, 1);
+	unsigned long flags;
+
 	irqchip_set_irq(pit->vm, 0, IRQ_SRC_PIT, 0);
+	if (taken > 0)
+		return;
+	/* masked everywhere: nobody is going to acknowledge it */
+	raw_spin_lock_irqsave(&pit->lock, flags);
+	pit->acked = true;
+	raw_spin_unlock_irqrestore(&pit->lock, flags);
 }
 
 static enum hrtimer_restart expired(struct hrtimer *timer)

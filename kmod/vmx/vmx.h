@@ -36,6 +36,7 @@ struct vmx_caps {
 	bool tsc_scaling, xsaves, rdtscp, invpcid, ple;
 	bool invept_context, invvpid_context;
 	u64 host_xcr0;		/* XCR0 of the host */
+	u64 host_xss;		/* IA32_XSS of the host */
 	u64 xcr0;		/* what a guest may have of it */
 };
 extern struct vmx_caps vmx_caps;
@@ -73,25 +74,36 @@ struct vmx_vcpu {
 	u64 vmcs_pa;			/* (c) */
 	unsigned long *msr_bitmap;	/* (c) page */
 	u16 vpid;			/* (c) 0 = none */
+	bool launched;			/* in this section */
+	bool in_section;		/* the VMCS is current on this CPU, interrupts off */
+	unsigned int nest;		/* vmx_vmcs_get() depth */
+	unsigned long irqflags;		/* of the outermost vmx_vmcs_get() */
 	int vmcs_cpu;			/* CPU whose host state is in the VMCS, -1 none */
 	int tlb_cpu;			/* CPU whose TLB may hold this VPID, -1 none */
-	unsigned int current_nest;	/* vmx_vmcs_get() depth */
-	unsigned long irqflags;		/* of the outermost vmx_vmcs_get() */
-	bool in_section;		/* the VMCS is current on this CPU, interrupts off */
-	struct vmx_exit exit;
-	u64 rip, rflags;		/* valid out of the section; see state.c */
-	bool rip_dirty, rflags_dirty;
+	unsigned long host_cr3, host_cr4, host_fs_base;	/* last written */
+
+	/* Guest state read since the exit (avail) or to be written (dirty): VMX_AV_*. */
+	u32 avail, dirty;
+	u64 rip, rflags, cr0, cr3, cr4;
+	u64 cs_base;
+	u32 cs_ar, ss_ar;
 	u32 intr_shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
-	u64 cr0_guest_owned, cr4_guest_owned;
-	u32 exec;			/* primary controls now in the VMCS */
-	u32 exec2;
+	u64 cr0_owned, cr4_owned;	/* bits the guest changes without exit */
+
+	struct vmx_exit exit;
+	bool events_check;		/* events.c has something to look at before entry */
+	bool injected;			/* the last entry delivered an event */
+	bool shutdown;			/* a fault while delivering #DF */
+	u8 event_insn_len;		/* of the software event to replay */
+	bool tpr_exit;			/* MOV to CR8 was done, the VMM is to be told */
+	bool user_irq_valid;		/* KVM_INTERRUPT waits */
+	u8 user_irq;
+	u32 exec, exec2;		/* controls now in the VMCS */
 	u64 tsc_offset;
-	bool tsc_dirty;
-	bool spec_ctrl_passed;		/* guest writes SPEC_CTRL directly */
-	bool dr_loaded;			/* guest's debug registers are in the CPU */
-	bool pdptr_dirty;
-	s32 rvi;			/* last RVI and SVI written */
-	u32 insn_skip;
+	bool spec_ctrl_passed;		/* the guest writes SPEC_CTRL without exit */
+	bool dr_loaded;			/* the guest's debug registers are in the CPU */
+	bool svi_dirty;			/* ISR changed by other than the CPU: rewrite SVI */
+	u64 io_rip;			/* instruction that a pending access belongs to */
 };
 
 /* Derived from CPUID by cpuid_update(). [V] */
@@ -114,6 +126,7 @@ struct emys_msrs {
 	u64 star, lstar, cstar, fmask, tsc_aux;	/* loaded lazily, restored at return to user space */
 	u64 kernel_gs_base;			/* loaded for each section */
 	u64 efer, pat;				/* mirrored in the VMCS */
+	u64 apic_base;				/* only while there is no in-kernel APIC */
 	u64 spec_ctrl, arch_caps, xss;
 	u64 misc_enable, feat_ctl, platform_info, ucode_rev;
 	u64 tsc_adjust;
@@ -150,6 +163,10 @@ int vmx_vcpu_init(struct emys_vcpu *vcpu);
 void vmx_vcpu_destroy(struct emys_vcpu *vcpu);
 void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init);
 
+/* MMIO machine of the vCPU (mmio.c). -ENOMEM. */
+int vmx_mmio_init(struct emys_vcpu *vcpu);
+void vmx_mmio_destroy(struct emys_vcpu *vcpu);
+
 /* -- run section (run.c) -------------------------------------------------- */
 
 /*
@@ -159,6 +176,8 @@ void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init);
  * VMX_EXIT_PENDING: vcpu->vmx.exit wants vmx_handle_exit(); or -errno.
  */
 #define VMX_EXIT_PENDING	2
+#define VMX_EXIT_LEAVE		4	/* inside vmx/ only: finished, but not to be entered at once */
+#define VMX_EXIT_HOST_IRQ	3	/* inside vmx/ only: the host has an interrupt to take */
 int vmx_run(struct emys_vcpu *vcpu);
 /* Finish the last exit. May sleep. enum emys_next or -errno. */
 int vmx_handle_exit(struct emys_vcpu *vcpu);
@@ -215,6 +234,8 @@ void vmx_msr_passthrough(struct emys_vcpu *vcpu, u32 msr, bool read, bool write)
 void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset);
 /* A value of star..tsc_aux changed: reload before entry. */
 void vmx_user_msrs_changed(struct emys_vcpu *vcpu);
+/* EMYS_REQ_EOIMAP: which EOIs of virtual-interrupt delivery must exit. vCPU thread. */
+void vmx_eoi_map_changed(struct emys_vcpu *vcpu);
 /* cpuid_update() ran: masks, controls and intercepts follow. */
 void vmx_cpuid_changed(struct emys_vcpu *vcpu);
 

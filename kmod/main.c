@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Module load and unload: the order of init, and its reverse. */
+#include <linux/module.h>
+
+#include "dev/dev.h"
+#include "emys.h"
+
+static int __init emys_init(void)
+{
+	int r;
+
+	r = vmx_init();
+	if (r)
+		return r;
+	r = irqfd_module_init();
+	if (r)
+		goto err_vmx;
+	r = mem_dev_init();
+	if (r)
+		goto err_irqfd;
+	r = stats_init();
+	if (r)
+		goto err_mem;
+	r = dev_init();
+	if (r)
+		goto err_stats;
+	return 0;
+
+err_stats:
+	stats_exit();
+err_mem:
+	mem_dev_exit();
+err_irqfd:
+	irqfd_module_exit();
+err_vmx:
+	vmx_exit();
+	return r;
+}
+
+static void __exit emys_exit(void)
+{
+	dev_exit();
+	stats_exit();
+	mem_dev_exit();
+	irqfd_module_exit();
+	vmx_exit();
+}
+
+module_init(emys_init);
+module_exit(emys_exit);
+MODULE_DESCRIPTION("emys: a hosted hypervisor with the KVM ABI");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the CPU does of the local APIC by itself: controls, MSR bitmap and EOI exits by APIC mode. */
+#include "../emys.h"
+#include "internal.h"
+
+#define APIC_BASE_ENABLE	BIT(11)
+#define APIC_BASE_X2APIC	BIT(10)
+
+#define EXEC2_APIC	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
+/*
+ * x2APIC registers that may be read straight from the virtual-APIC page. Not the
+ * ICR, whose halves lie apart in the page, and not the timer's current count,
+ * which nobody keeps there.
+ */
+static const struct { u16 first, last; } x2apic_reads[] = {
+	{ 0x802, 0x803 }, { 0x808, 0x808 }, { 0x80a, 0x80a }, { 0x80d, 0x80d }, { 0x80f, 0x828 },
+	{ 0x832, 0x838 }, { 0x83e, 0x83e },
+};
+
+static void pass_x2apic(struct emys_vcpu *vcpu, bool pass)
+{
+	unsigned int i, msr;
+
+	for (i = 0; i < ARRAY_SIZE(x2apic_reads); i++)
+		for (msr = x2apic_reads[i].first; msr <= x2apic_reads[i].last; msr++)
+			vmx_msr_passthrough(vcpu, msr, pass, false);
+	/* TPR, EOI and SELF IPI are what virtual-interrupt delivery carries out. */
+	vmx_msr_passthrough(vcpu, 0x808, pass, pass);
+	vmx_msr_passthrough(vcpu, 0x80b, false, pass);
+	vmx_msr_passthrough(vcpu, 0x83f, false, pass);
+}
+
+void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
+{
+	struct emys_lapic *apic = vcpu->lapic;
+	bool apicv = false;
+	u32 set = 0;
+
+	if (!vcpu->vmx.vmcs || !apic)
+		return;
+	if (!(apic->base & APIC_BASE_ENABLE)) {
+		set = 0;
+	} else if (apic->base & APIC_BASE_X2APIC) {
+		if (vmx_caps.apicv) {
+			apicv = true;
+			set = SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+		}
+	} else if ((apic->base & PAGE_MASK) == LAPIC_DEFAULT_BASE && vmx_caps.apic_access) {
+		apicv = vmx_caps.apicv;
+		set = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	}
+	if (apicv)
+		set |= SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+
+	vmx_vmcs_get(vcpu);
+	pass_x2apic(vcpu, set & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);
+	lapic_set_apicv(vcpu, apicv);
+	vmx_exec2_update(vcpu, set, EXEC2_APIC & ~set);
+	if (apicv) {
+		vmcs_write32(TPR_THRESHOLD, 0);
+		vcpu->vmx.svi_dirty = true;
+	}
+	vmx_vmcs_put(vcpu);
+	vmx_eoi_map_changed(vcpu);
+	/* Translations of the APIC page differ between the modes. */
+	vcpu->vmx.tlb_cpu = -1;
+	vcpu->vmx.events_check = true;
+}
+
+void vmx_eoi_map_changed(struct emys_vcpu *vcpu)
+{
+	struct emys_lapic *apic = vcpu->lapic;
+
+	if (!apic)
+		return;
+	ioapic_eoi_map(vcpu);
+	if (!apic->apicv)
+		return;
+	vmx_vmcs_get(vcpu);
+	vmcs_write64(EOI_EXIT_BITMAP0, apic->eoi_exit[0]);
+	vmcs_write64(EOI_EXIT_BITMAP1, apic->eoi_exit[1]);
+	vmcs_write64(EOI_EXIT_BITMAP2, apic->eoi_exit[2]);
+	vmcs_write64(EOI_EXIT_BITMAP3, apic->eoi_exit[3]);
+	vmx_vmcs_put(vcpu);
+}

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What each exit means: a table for the run section, a table for after it. */
+#include <linux/kvm_para.h>
+#include <linux/sched.h>
+#include <asm/debugreg.h>
+#include <linux/mm.h>
+#include <asm/io.h>
+
+#include "../emys.h"
+#include "internal.h"
+
+typedef int (*exit_fn)(struct emys_vcpu *vcpu);
+
+int vmx_internal_error(struct emys_vcpu *vcpu, u32 suberror)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = suberror;
+	run->internal.ndata = 4;
+	run->internal.data[0] = vcpu->vmx.exit.reason;
+	run->internal.data[1] = vcpu->vmx.exit.qual;
+	run->internal.data[2] = vcpu->vmx.exit.gpa;
+	run->internal.data[3] = vmx_rip(vcpu);
+	return EMYS_USER;
+}
+
+/* -- in the section: interrupts off, VMCS current ------------------------- */
+
+static int fast_exception_nmi(struct emys_vcpu *vcpu)
+{
+	u32 info = vmcs_read32(VM_EXIT_INTR_INFO), vector = info & INTR_INFO_VECTOR_MASK;
+	u64 qual;
+
+	vcpu->vmx.exit.intr_info = info;
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
+		/* NMIs stay blocked until the handler's IRET, as if taken directly. */
+		asm volatile("int $2");
+		return EMYS_RESUME;
+	}
+	switch (vector) {
+	case 18:
+		asm volatile("int $18");
+		return EMYS_RESUME;
+	case 1:
+		/* The exit leaves DR6 alone and reports what it would have got. */
+		qual = vmcs_readl(EXIT_QUALIFICATION);
+		if (vcpu->vmx.dr_loaded)
+			get_debugreg(vcpu->dr.dr6, 6);
+		vcpu->dr.dr6 = (vcpu->dr.dr6 & ~0xfull) | (qual & (0xf | BIT(13) | BIT(14)));
+		if (vcpu->vmx.dr_loaded)
+			set_debugreg(vcpu->dr.dr6, 6);
+		vmcs_writel(GUEST_DR7, vmcs_readl(GUEST_DR7) & ~BIT(13));
+		/* INT1 is a trap: what it pushes is the next instruction. */
+		if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+			vmx_set_rip(vcpu, vmx_rip(vcpu) + vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
+		vmx_queue_exception(vcpu, 1, false, 0);
+		return EMYS_RESUME;
+	case 17:
+		vmx_queue_exception(vcpu, 17, true, 0);
+		return EMYS_RESUME;
+	}
+	return VMX_EXIT_PENDING;
+}
+
+static int fast_external_interrupt(struct emys_vcpu *vcpu)
+{
+	/* Not acknowledged: the host takes it when interrupts go on. */
+	return VMX_EXIT_HOST_IRQ;
+}
+
+static int fast_window(struct emys_vcpu *vcpu)
+{
+	vcpu->vmx.events_check = true;
+	/* Without an APIC the VMM may have asked to be told. */
+	return vcpu->lapic ? EMYS_RESUME : VMX_EXIT_LEAVE;
+}
+
+static int fast_cpuid(struct emys_vcpu *vcpu)
+{
+	u32 eax = vcpu->regs[0], ebx, ecx = vcpu->regs[1], edx;
+
+	cpuid_emulate(vcpu, &eax, &ebx, &ecx, &edx);
+	vcpu->regs[0] = eax;
+	vcpu->regs[3] = ebx;
+	vcpu->regs[1] = ecx;
+	vcpu->regs[2] = edx;
+	vmx_skip(vcpu);
+	return EMYS_RESUME;
+}
+
+static int fast_hlt(struct emys_vcpu *vcpu)
+{
+	vmx_skip(vcpu);
+	if (!vcpu->lapic)
+		return VMX_EXIT_PENDING;
+	vcpu->stats.halts++;
+	if (emys_vcpu_runnable(vcpu)) {
+		vcpu->vmx.events_check = true;
+		return EMYS_RESUME;
+	}
+	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	return VMX_EXIT_LEAVE;
+}
+
+static int fast_vmcall(struct emys_vcpu *vcpu)
+{
+	u64 nr = vcpu->regs[0];
+	long ret = -KVM_ENOSYS;
+
+	if (vmx_get_cpl(vcpu))
+		ret = -KVM_EPERM;
+	else if (nr == KVM_HC_VAPIC_POLL_IRQ)
+		ret = 0;
+	vcpu->regs[0] = vmx_is_64bit(vcpu) ? (u64)ret : (u32)ret;
+	vmx_skip(vcpu);
+	return EMYS_RESUME;
+}
+
+static int fast_rdmsr(struct emys_vcpu *vcpu)
+{
+	u64 val;
+
+	if (msr_read(vcpu, (u32)vcpu->regs[1], &val, false)) {
+		vmx_inject_gp(vcpu);
+		return EMYS_RESUME;
+	}
+	vcpu->regs[0] = (u32)val;
+	vcpu->regs[2] = val >> 32;
+	vmx_skip(vcpu);
+	return EMYS_RESUME;
+}
+
+static int fast_wrmsr(struct emys_vcpu *vcpu)
+{
+	u64 val = (u32)vcpu->regs[0] | vcpu->regs[2] << 32;
+
+	if (msr_write(vcpu, (u32)vcpu->regs[1], val, false)) {
+		vmx_inject_gp(vcpu);
+		return EMYS_RESUME;
+	}
+	vmx_skip(vcpu);
+	/* How SPEC_CTRL is switched is decided once per section. */
+	return (u32)vcpu->regs[1] == MSR_IA32_SPEC_CTRL ? VMX_EXIT_LEAVE : EMYS_RESUME;
+}
+
+static int fast_skip(struct emys_vcpu *vcpu)
+{
+	vmx_skip(vcpu);
+	return EMYS_RESUME;
+}
+
+static int fast_gp(struct emys_vcpu *vcpu)
+{
+	vmx_inject_gp(vcpu);
+	return EMYS_RESUME;
+}
+
+static int fast_ud(struct emys_vcpu *vcpu)
+{
+	vmx_inject_ud(vcpu);
+	return EMYS_RESUME;
+}
+
+static int fast_pause(struct emys_vcpu *vcpu)
+{
+	/* PAUSE-loop exiting: somebody else should run. The instruction is not skipped by the CPU. */
+	vmx_skip(vcpu);
+	return VMX_EXIT_PENDING;
+}
+
+static int fast_xsetbv(struct emys_vcpu *vcpu)
+{
+	u64 val = (u32)vcpu->regs[0] | vcpu->regs[2] << 32;
+
+	if (vmx_get_cpl(vcpu) || fpu_set_xcr(vcpu, (u32)vcpu->regs[1], val)) {
+		vmx_inject_gp(vcpu);
+		return EMYS_RESUME;
+	}
+	vmx_skip(vcpu);
+	/* The section loaded the old XCR0. */
+	return VMX_EXIT_LEAVE;
+}
+
+static int fast_cr(struct emys_vcpu *vcpu)
+{
+	/* Only PAE paging reads guest memory here, which sleeps. */
+	if (!(vcpu->msrs.efer & EFER_LMA))
+		return VMX_EXIT_PENDING;
+	vcpu->vmx.exit.qual = vmcs_readl(EXIT_QUALIFICATION);
+	return vmx_handle_cr(vcpu) == EMYS_RESUME ? EMYS_RESUME : VMX_EXIT_PENDING;
+}
+
+static int fast_tpr(struct emys_vcpu *vcpu)
+{
+	vcpu->vmx.events_check = true;
+	return EMYS_RESUME;
+}
+
+static int fast_apic_write(struct emys_vcpu *vcpu)
+{
+	/* Trap-like: the page has the value and RIP is past the instruction. */
+	lapic_written(vcpu, vmcs_readl(EXIT_QUALIFICATION) & 0xff0);
+	return EMYS_RESUME;
+}
+
+static int fast_eoi(struct emys_vcpu *vcpu)
+{
+	lapic_eoi_exit(vcpu, vmcs_readl(EXIT_QUALIFICATION) & 0xff);
+	return EMYS_RESUME;
+}
+
+static int fast_apic_access(struct emys_vcpu *vcpu)
+{
+	u64 qual = vmcs_readl(EXIT_QUALIFICATION);
+
+	/* EOI: whatever is written, so the instruction need not be read. */
+	if ((qual & 0xffff) != (0x1000 | 0xb0) || (vcpu->vmx.exit.idt_info & BIT(31)))
+		return VMX_EXIT_PENDING;
+	lapic_write(vcpu, 0xb0, 0);
+	vmx_skip(vcpu);
+	return EMYS_RESUME;
+}
+
+static const exit_fn fast_exits[] = {
+	[EXIT_REASON_EXCEPTION_NMI] = fast_exception_nmi,
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = fast_external_interrupt,
+	[EXIT_REASON_INTERRUPT_WINDOW] = fast_window,
+	[EXIT_REASON_NMI_WINDOW] = fast_window,
+	[EXIT_REASON_CPUID] = fast_cpuid,
+	[EXIT_REASON_HLT] = fast_hlt,
+	[EXIT_REASON_INVD] = fast_skip,
+	[EXIT_REASON_RDPMC] = fast_gp,
+	[EXIT_REASON_VMCALL] = fast_vmcall,
+	[EXIT_REASON_VMCLEAR] = fast_ud,
+	[EXIT_REASON_VMLAUNCH] = fast_ud,
+	[EXIT_REASON_VMPTRLD] = fast_ud,
+	[EXIT_REASON_VMPTRST] = fast_ud,
+	[EXIT_REASON_VMREAD] = fast_ud,
+	[EXIT_REASON_VMRESUME] = fast_ud,
+	[EXIT_REASON_VMWRITE] = fast_ud,
+	[EXIT_REASON_VMOFF] = fast_ud,
+	[EXIT_REASON_VMON] = fast_ud,
+	[EXIT_REASON_CR_ACCESS] = fast_cr,
+	[EXIT_REASON_DR_ACCESS] = vmx_handle_dr,
+	[EXIT_REASON_IO_INSTRUCTION] = vmx_fast_io,
+	[EXIT_REASON_MSR_READ] = fast_rdmsr,
+	[EXIT_REASON_MSR_WRITE] = fast_wrmsr,
+	[EXIT_REASON_MWAIT_INSTRUCTION] = fast_ud,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = fast_ud,
+	[EXIT_REASON_PAUSE_INSTRUCTION] = fast_pause,
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = fast_tpr,
+	[EXIT_REASON_APIC_ACCESS] = fast_apic_access,
+	[EXIT_REASON_EOI_INDUCED] = fast_eoi,
+	[EXIT_REASON_WBINVD] = fast_skip,
+	[EXIT_REASON_XSETBV] = fast_xsetbv,
+	[EXIT_REASON_APIC_WRITE] = fast_apic_write,
+	[EXIT_REASON_INVEPT] = fast_ud,
+	[EXIT_REASON_INVVPID] = fast_ud,
+	[EXIT_REASON_INVPCID] = fast_ud,
+	[EXIT_REASON_RDTSCP] = fast_ud,
+	[EXIT_REASON_VMFUNC] = fast_ud,
+	[EXIT_REASON_ENCLS] = fast_ud,
+	[EXIT_REASON_XSAVES] = fast_ud,
+	[EXIT_REASON_XRSTORS] = fast_ud,
+};
+
+#define STAT(n) offsetof(struct emys_vcpu_stats, n)
+static const u16 exit_stats[] = {
+	[EXIT_REASON_EXCEPTION_NMI] = STAT(exit_exception),
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = STAT(exit_external_interrupt),
+	[EXIT_REASON_TRIPLE_FAULT] = STAT(exit_triple_fault),
+	[EXIT_REASON_INTERRUPT_WINDOW] = STAT(exit_interrupt_window),
+	[EXIT_REASON_NMI_WINDOW] = STAT(exit_nmi_window),
+	[EXIT_REASON_TASK_SWITCH] = STAT(exit_task_switch),
+	[EXIT_REASON_CPUID] = STAT(exit_cpuid),
+	[EXIT_REASON_HLT] = STAT(exit_hlt),
+	[EXIT_REASON_RDPMC] = STAT(exit_rdpmc),
+	[EXIT_REASON_VMCALL] = STAT(exit_vmcall),
+	[EXIT_REASON_VMCLEAR] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMLAUNCH] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMPTRLD] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMPTRST] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMREAD] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMRESUME] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMWRITE] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMOFF] = STAT(exit_vmx_insn),
+	[EXIT_REASON_VMON] = STAT(exit_vmx_insn),
+	[EXIT_REASON_CR_ACCESS] = STAT(exit_cr),
+	[EXIT_REASON_DR_ACCESS] = STAT(exit_dr),
+	[EXIT_REASON_IO_INSTRUCTION] = STAT(exit_io),
+	[EXIT_REASON_MSR_READ] = STAT(exit_rdmsr),
+	[EXIT_REASON_MSR_WRITE] = STAT(exit_wrmsr),
+	[EXIT_REASON_MWAIT_INSTRUCTION] = STAT(exit_invalid_insn),
+	[EXIT_REASON_MONITOR_INSTRUCTION] = STAT(exit_invalid_insn),
+	[EXIT_REASON_PAUSE_INSTRUCTION] = STAT(exit_pause),
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = STAT(exit_tpr),
+	[EXIT_REASON_APIC_ACCESS] = STAT(exit_apic_access),
+	[EXIT_REASON_EOI_INDUCED] = STAT(exit_eoi),
+	[EXIT_REASON_EPT_VIOLATION] = STAT(exit_ept_violation),
+	[EXIT_REASON_EPT_MISCONFIG] = STAT(exit_ept_misconfig),
+	[EXIT_REASON_WBINVD] = STAT(exit_wbinvd),
+	[EXIT_REASON_INVD] = STAT(exit_wbinvd),
+	[EXIT_REASON_XSETBV] = STAT(exit_xsetbv),
+	[EXIT_REASON_APIC_WRITE] = STAT(exit_apic_write),
+	[EXIT_REASON_INVEPT] = STAT(exit_vmx_insn),
+	[EXIT_REASON_INVVPID] = STAT(exit_vmx_insn),
+	[EXIT_REASON_INVPCID] = STAT(exit_invalid_insn),
+	[EXIT_REASON_XRSTORS] = STAT(exit_invalid_insn),
+};
+
+static void count_exit(struct emys_vcpu *vcpu, u32 reason)
+{
+	u16 off = reason < ARRAY_SIZE(exit_stats) ? exit_stats[reason] : 0;
+
+	/* Offset 0 is the total, which is never a reason's own. */
+	if (!off)
+		off = STAT(exit_other);
+	++*(u64 *)((u8 *)&vcpu->stats + off);
+}
+
+int vmx_fast_exit(struct emys_vcpu *vcpu, u32 reason)
+{
+	int next;
+
+	BUILD_BUG_ON(STAT(exits) != 0);
+	count_exit(vcpu, reason);
+	if (unlikely(reason >= ARRAY_SIZE(fast_exits)) || !fast_exits[reason])
+		return VMX_EXIT_PENDING;
+	next = fast_exits[reason](vcpu);
+	if (unlikely(vcpu->vmx.shutdown))
+		return VMX_EXIT_LEAVE;
+	return next;
+}
+
+/* -- after the section: may sleep ----------------------------------------- */
+
+static int handle_triple_fault(struct emys_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return EMYS_USER;
+}
+
+static int handle_hlt(struct emys_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return EMYS_USER;
+}
+
+static int handle_pause(struct emys_vcpu *vcpu)
+{
+	yield();
+	return EMYS_RESUME;
+}
+
+static int handle_cr(struct emys_vcpu *vcpu)
+{
+	int next = EMYS_USER;
+
+	/* MOV to CR8 without an APIC: the section did it and the VMM wants to know. */
+	if (!vcpu->vmx.tpr_exit)
+		next = vmx_handle_cr(vcpu);
+	vcpu->vmx.tpr_exit = false;
+	return next;
+}
+
+/* The page that the CPU watches for APIC accesses has to be mapped for that. */
+static int map_apic_access(struct emys_vcpu *vcpu)
+{
+	struct emys_mem *mem = &vcpu->vm->mem;
+	struct ept_cache cache = { };
+	int r;
+
+	r = ept_cache_fill(&cache, EPT_CACHE_MAP);
+	if (r)
+		return r;
+	read_lock(&mem->mmu_lock);
+	r = ept_map(&mem->ept, &cache, LAPIC_DEFAULT_BASE,
+		    page_to_phys(vcpu->vm->vmx.apic_access), 1, EPT_R | EPT_W, EPT_MT_WB,
+		    EPT_MAP_IPAT | EPT_MAP_ACCESSED | EPT_MAP_DIRTY);
+	read_unlock(&mem->mmu_lock);
+	ept_cache_drain(&cache);
+	return r == -EEXIST || r == -EAGAIN ? 0 : r;
+}
+
+static int handle_ept_violation(struct emys_vcpu *vcpu)
+{
+	struct vmx_exit *e = &vcpu->vmx.exit;
+	u32 access = 0;
+	int r;
+
+	/* "IRET ended NMI blocking before it faulted": it will run again. */
+	if (!(e->idt_info & VECTORING_INFO_VALID_MASK) && (e->qual & INTR_INFO_UNBLOCK_NMI)) {
+		vcpu->vmx.intr_shadow |= GUEST_INTR_STATE_NMI;
+		vcpu->vmx.dirty |= VMX_AV_INTR;
+	}
+	if (e->qual & EPT_VIOLATION_ACC_READ)
+		access |= MEM_READ;
+	if (e->qual & EPT_VIOLATION_ACC_WRITE)
+		access |= MEM_WRITE;
+	if (e->qual & EPT_VIOLATION_ACC_INSTR)
+		access |= MEM_EXEC;
+	r = mem_fault(vcpu, e->gpa, access);
+	if (likely(r == MEM_MAPPED))
+		return EMYS_RESUME;
+	if (r != MEM_MMIO)
+		return r;
+	if ((e->gpa & PAGE_MASK) == LAPIC_DEFAULT_BASE &&
+	    (vcpu->vmx.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)) {
+		r = map_apic_access(vcpu);
+		return r ? r : EMYS_RESUME;
+	}
+	return vmx_handle_mmio(vcpu, e->gpa);
+}
+
+static int handle_apic_access(struct emys_vcpu *vcpu)
+{
+	return vmx_handle_mmio(vcpu, LAPIC_DEFAULT_BASE | (vcpu->vmx.exit.qual & 0xfff));
+}
+
+static int handle_ept_misconfig(struct emys_vcpu *vcpu)
+{
+	emys_vm_broken(vcpu->vm, "EPT misconfiguration at guest-physical 0x%llx",
+		       vcpu->vmx.exit.gpa);
+	return -EIO;
+}
+
+static const exit_fn slow_exits[] = {
+	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
+	[EXIT_REASON_TASK_SWITCH] = vmx_handle_task_switch,
+	[EXIT_REASON_HLT] = handle_hlt,
+	[EXIT_REASON_CR_ACCESS] = handle_cr,
+	[EXIT_REASON_IO_INSTRUCTION] = vmx_handle_io,
+	[EXIT_REASON_PAUSE_INSTRUCTION] = handle_pause,
+	[EXIT_REASON_APIC_ACCESS] = handle_apic_access,
+	[EXIT_REASON_EPT_VIOLATION] = handle_ept_violation,
+	[EXIT_REASON_EPT_MISCONFIG] = handle_ept_misconfig,
+};
+
+static int handle_entry_failure(struct emys_vcpu *vcpu)
+{
+	u32 reason = vcpu->vmx.exit.reason;
+
+	vcpu->stats.exit_entry_failure++;
+	/* A machine check during entry: the host's handler, then the guest again. */
+	if ((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY) {
+		asm volatile("int $18");
+		return EMYS_RESUME;
+	}
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason =
+		(u16)reason == 0xffff ? vcpu->vmx.exit.qual : reason;
+	vcpu->run->fail_entry.cpu = vcpu->cpu;
+	return EMYS_USER;
+}
+
+int vmx_handle_exit(struct emys_vcpu *vcpu)
+{
+	u32 reason = vcpu->vmx.exit.reason;
+
+	if (unlikely(reason & EMYS_EXIT_REASON_FAILED))
+		return handle_entry_failure(vcpu);
+	if (likely(reason < ARRAY_SIZE(slow_exits)) && slow_exits[reason])
+		return slow_exits[reason](vcpu);
+	return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
+}

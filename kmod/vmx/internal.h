@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * internal.h - what the files of vmx/ share: lazy reads of the current VMCS,
+ * exit handlers, events. Needs emys.h first.
+ */
+#ifndef _EMYS_VMX_INTERNAL_H
+#define _EMYS_VMX_INTERNAL_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+
+#include "vmcs.h"
+
+struct emys_vcpu;
+
+/* Parts of the vCPU's state that were read since the last exit: vmx.avail. */
+#define VMX_AV_RIP	BIT(0)
+#define VMX_AV_RSP	BIT(1)
+#define VMX_AV_RFLAGS	BIT(2)
+#define VMX_AV_CR0	BIT(3)
+#define VMX_AV_CR3	BIT(4)
+#define VMX_AV_CR4	BIT(5)
+#define VMX_AV_CS	BIT(6)	/* cs_base, cs_ar */
+#define VMX_AV_SS	BIT(7)	/* ss_ar */
+#define VMX_AV_INTR	BIT(8)	/* intr_shadow */
+
+/* To be written before the next entry: vmx.dirty, same bits. */
+
+/* Segments in the order of the VMCS fields. */
+enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
+
+/* CR0 bits a guest may change without exit. */
+#define VMX_CR0_OWNED	(X86_CR0_WP | X86_CR0_AM | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS)
+/* CR4 bits a guest may change without exit, where its CPUID has them. */
+#define VMX_CR4_OWNED	(X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PCE | X86_CR4_PGE | \
+			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
+
+/* EFER bits emys knows; a guest gets those of its CPUID. */
+#define VMX_EFER_BITS	((u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
+
+void vmx_fill(struct emys_vcpu *vcpu, u32 bits);
+#define vmx_need(vcpu, bits)						\
+	do {								\
+		if ((~(vcpu)->vmx.avail) & (bits))			\
+			vmx_fill(vcpu, bits);				\
+	} while (0)
+
+/* In the section only: straight from the current VMCS. */
+static __always_inline u64 vmx_rip(struct emys_vcpu *vcpu)
+{
+	vmx_need(vcpu, VMX_AV_RIP);
+	return vcpu->vmx.rip;
+}
+
+static __always_inline void vmx_set_rip(struct emys_vcpu *vcpu, u64 rip)
+{
+	vcpu->vmx.rip = rip;
+	vcpu->vmx.avail |= VMX_AV_RIP;
+	vcpu->vmx.dirty |= VMX_AV_RIP;
+}
+
+static __always_inline u64 vmx_rflags(struct emys_vcpu *vcpu)
+{
+	vmx_need(vcpu, VMX_AV_RFLAGS);
+	return vcpu->vmx.rflags;
+}
+
+void vmx_set_rflags(struct emys_vcpu *vcpu, u64 rflags);
+static inline u64 vmx_gpr(struct emys_vcpu *vcpu, unsigned int reg)
+{
+	if (reg == 4)
+		vmx_need(vcpu, VMX_AV_RSP);
+	return vcpu->regs[reg & 15];
+}
+
+static inline void vmx_set_gpr(struct emys_vcpu *vcpu, unsigned int reg, u64 val)
+{
+	vcpu->regs[reg & 15] = val;
+	if (reg == 4) {
+		vcpu->vmx.avail |= VMX_AV_RSP;
+		vcpu->vmx.dirty |= VMX_AV_RSP;
+	}
+}
+
+/* The guest runs 64-bit code (CS.L in IA-32e mode). */
+bool vmx_is_64bit(struct emys_vcpu *vcpu);
+
+/* vmcs.c */
+int vmx_vpid_init(void);
+void vmx_vpid_exit(void);
+u64 vmx_eptp(struct emys_vcpu *vcpu);
+void vmx_exec_update(struct emys_vcpu *vcpu, u32 set, u32 clear);
+void vmx_exec2_update(struct emys_vcpu *vcpu, u32 set, u32 clear);
+
+/* events.c: interrupts off, VMCS current. */
+void vmx_events_before_entry(struct emys_vcpu *vcpu);
+void vmx_events_after_exit(struct emys_vcpu *vcpu);
+/*
+ * exits.c: inside the section. EMYS_RESUME = finished, enter again; else the section
+ * ends: VMX_EXIT_PENDING = vmx_handle_exit() goes on, VMX_EXIT_LEAVE = finished,
+ * VMX_EXIT_HOST_IRQ.
+ */
+int vmx_fast_exit(struct emys_vcpu *vcpu, u32 reason);
+/* Fill kvm_run with KVM_EXIT_INTERNAL_ERROR. EMYS_USER. */
+int vmx_internal_error(struct emys_vcpu *vcpu, u32 suberror);
+
+/* cr.c. 0 or -EINVAL (→ #GP) for the values; set_cr0/4 may need PDPTEs: may sleep. */
+int vmx_set_cr0(struct emys_vcpu *vcpu, u64 cr0);
+int vmx_set_cr3(struct emys_vcpu *vcpu, u64 cr3);
+int vmx_set_cr4(struct emys_vcpu *vcpu, u64 cr4);
+void vmx_write_cr0(struct emys_vcpu *vcpu, u64 cr0);
+void vmx_write_cr4(struct emys_vcpu *vcpu, u64 cr4);
+bool vmx_cr4_valid(struct emys_vcpu *vcpu, u64 cr4);
+int vmx_load_pdptrs(struct emys_vcpu *vcpu, u64 cr3);
+int vmx_handle_cr(struct emys_vcpu *vcpu);
+int vmx_handle_dr(struct emys_vcpu *vcpu);
+void vmx_dr_load(struct emys_vcpu *vcpu);
+void vmx_dr_save(struct emys_vcpu *vcpu);
+
+/* io.c, mmio.c */
+int vmx_fast_io(struct emys_vcpu *vcpu);
+int vmx_handle_io(struct emys_vcpu *vcpu);
+int vmx_handle_mmio(struct emys_vcpu *vcpu, u64 gpa);
+int vmx_handle_apic_access(struct emys_vcpu *vcpu);
+
+/* task.c */
+int vmx_handle_task_switch(struct emys_vcpu *vcpu);
+
+/* state.c */
+void vmx_get_segment(struct emys_vcpu *vcpu, int seg, struct kvm_segment *s);
+void vmx_set_segment(struct emys_vcpu *vcpu, int seg, const struct kvm_segment *s);
+
+#endif

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The run section: FPU, VMX operation, host state, entry, and the exits that end here. */
+#include <linux/sched/signal.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/xcr.h>
+#include <asm/mmu_context.h>
+#include <asm/nospec-branch.h>
+#include <asm/tlbflush.h>
+
+#include "../compat/mitigations.h"
+#include "../emys.h"
+#include "entry.h"
+#include "internal.h"
+#include "own.h"
+#include "usermsr.h"
+
+/* What a section has to put back that the CPU does not do by itself. */
+struct section {
+	struct vmx_enter_args args;
+	unsigned int enter_flags;
+	u16 ds, es, fs, gs, ldt;
+	bool spec_passed;
+	u64 host_kernel_gs;
+	u64 debugctl;
+};
+
+/* The vCPU that ran last on this CPU, for IBPB; only compared, never followed. */
+static DEFINE_PER_CPU(const void *, last_vcpu);
+
+static u32 host_spec_ctrl(void)
+{
+	return this_cpu_read(x86_spec_ctrl_current);
+}
+
+/* Host state of the VMCS that belongs to this CPU, then what belongs to this task. */
+static void host_state(struct emys_vcpu *vcpu, struct section *s)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	int cpu = smp_processor_id();
+	unsigned long val;
+
+	if (vmx->vmcs_cpu != cpu) {
+		struct desc_ptr idt;
+		u64 msr;
+
+		store_idt(&idt);
+		vmcs_writel(HOST_IDTR_BASE, idt.address);
+		vmcs_writel(HOST_GDTR_BASE, (unsigned long)get_cpu_gdt_ro(cpu));
+		vmcs_write16(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+		vmcs_writel(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
+		rdmsrq(MSR_GS_BASE, msr);
+		vmcs_writel(HOST_GS_BASE, msr);
+		rdmsrq(MSR_IA32_SYSENTER_CS, msr);
+		vmcs_write32(HOST_IA32_SYSENTER_CS, msr);
+		rdmsrq(MSR_IA32_SYSENTER_ESP, msr);
+		vmcs_writel(HOST_IA32_SYSENTER_ESP, msr);
+		rdmsrq(MSR_IA32_SYSENTER_EIP, msr);
+		vmcs_writel(HOST_IA32_SYSENTER_EIP, msr);
+		rdmsrq(MSR_EFER, msr);
+		vmcs_write64(HOST_IA32_EFER, msr);
+		if (vmx_caps.exit & VM_EXIT_LOAD_IA32_PAT) {
+			rdmsrq(MSR_IA32_CR_PAT, msr);
+			vmcs_write64(HOST_IA32_PAT, msr);
+		}
+		vmcs_writel(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+		vmx->vmcs_cpu = cpu;
+	}
+	val = __read_cr3();
+	if (val != vmx->host_cr3) {
+		vmcs_writel(HOST_CR3, val);
+		vmx->host_cr3 = val;
+	}
+	val = __read_cr4();
+	if (val != vmx->host_cr4) {
+		vmcs_writel(HOST_CR4, val);
+		vmx->host_cr4 = val;
+	}
+	rdmsrq(MSR_FS_BASE, val);
+	if (val != vmx->host_fs_base) {
+		vmcs_writel(HOST_FS_BASE, val);
+		vmx->host_fs_base = val;
+	}
+	savesegment(ds, s->ds);
+	savesegment(es, s->es);
+	savesegment(fs, s->fs);
+	savesegment(gs, s->gs);
+	store_ldt(s->ldt);
+}
+
+/* The TLB holds nothing of this vCPU that the page tables no longer say. */
+static void flush_tlb(struct emys_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	struct ept_root *ept = &vcpu->vm->mem.ept;
+	u64 *seen = this_cpu_ptr(vcpu->vm->vmx.seen_gen);
+	int cpu = smp_processor_id();
+	u64 gen = ept_gen(ept);
+
+	if (unlikely(*seen != gen)) {
+		unsigned long type = vmx_caps.invept_context ? VMX_EPT_EXTENT_CONTEXT :
+							       VMX_EPT_EXTENT_GLOBAL;
+
+		if (vmx_insn_invept(type, vmx_eptp(vcpu)))
+			emys_vm_broken(vcpu->vm, "INVEPT failed");
+		*seen = gen;
+		vcpu->stats.tlb_flushes++;
+	}
+	/* Another CPU may have run this vCPU since: INVLPGs done there were not done here. */
+	if (unlikely(vmx->tlb_cpu != cpu)) {
+		if (vmx->vpid && vmx_insn_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vmx->vpid, 0))
+			emys_vm_broken(vcpu->vm, "INVVPID failed");
+		vmx->tlb_cpu = cpu;
+	}
+}
+
+static void mitigate_entry(struct emys_vcpu *vcpu, struct section *s)
+{
+	s->args.regs = vcpu->regs;
+	s->args.spec_swap = false;
+	s->spec_passed = vcpu->vmx.spec_ctrl_passed;
+	s->enter_flags = 0;
+	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
+		s->args.spec_host = host_spec_ctrl();
+		s->args.spec_guest = vcpu->msrs.spec_ctrl;
+		/* A guest that never wrote SPEC_CTRL runs with 0. */
+		s->args.spec_swap = vcpu->vmx.spec_ctrl_passed || s->args.spec_host;
+		if (s->args.spec_swap)
+			s->enter_flags |= VMX_ENTER_SPEC_CTRL;
+	}
+	if (boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF) || boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF_VM))
+		s->enter_flags |= VMX_ENTER_VERW;
+	if (this_cpu_read(last_vcpu) != vcpu) {
+		this_cpu_write(last_vcpu, vcpu);
+		if (boot_cpu_has(X86_FEATURE_USE_IBPB))
+			wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	}
+	/* Once per section: between entries of one section the host runs only emys. */
+	if (boot_cpu_has_bug(X86_BUG_L1TF) && boot_cpu_has(X86_FEATURE_FLUSH_L1D) &&
+	    compat_l1tf_flush_wanted())
+		wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+}
+
+static int section_enter(struct emys_vcpu *vcpu, struct section *s)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	int r;
+
+	usermsr_load(vcpu);
+	r = vmx_own_enter(vmx->vmcs_pa);
+	vmx_own_set_vcpu(vcpu);
+	if (unlikely(r)) {
+		vmx_own_set_vcpu(NULL);
+		vmx_own_leave(vmx->vmcs_pa);
+		return r;
+	}
+	vmx->nest = 1;
+	vmx->in_section = true;
+	vmx->launched = false;
+	host_state(vcpu, s);
+	mitigate_entry(vcpu, s);
+	rdmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
+	wrmsrq(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
+	s->debugctl = get_debugctlmsr();
+	if (vcpu->fpu.xcr0 != vmx_caps.host_xcr0 && vmx_caps.host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->fpu.xcr0);
+	if (vmx_caps.host_xss)
+		wrmsrq(MSR_IA32_XSS, vcpu->msrs.xss);
+	if (vcpu->dr.dr7 & 0xff)
+		vmx_dr_load(vcpu);
+	vcpu->stats.sections++;
+	return 0;
+}
+
+/* Everything the handler of the exit may want, while the VMCS is still current. */
+static void exit_complete(struct emys_vcpu *vcpu)
+{
+	struct vmx_exit *e = &vcpu->vmx.exit;
+
+	e->qual = vmcs_readl(EXIT_QUALIFICATION);
+	e->insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	e->insn_info = vmcs_read32(VMX_INSTRUCTION_INFO);
+	e->gla = vmcs_readl(GUEST_LINEAR_ADDRESS);
+	e->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
+	vmx_need(vcpu, VMX_AV_RIP | VMX_AV_RSP | VMX_AV_RFLAGS | VMX_AV_CR0 | VMX_AV_CR3 |
+		 VMX_AV_CR4 | VMX_AV_CS | VMX_AV_SS | VMX_AV_INTR);
+}
+
+static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool complete)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	int cpu = smp_processor_id();
+
+	if (complete)
+		exit_complete(vcpu);
+	if (vmx->dr_loaded)
+		vmx_dr_save(vcpu);
+	if (vcpu->fpu.xcr0 != vmx_caps.host_xcr0 && vmx_caps.host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.host_xcr0);
+	if (vmx_caps.host_xss)
+		wrmsrq(MSR_IA32_XSS, vmx_caps.host_xss);
+	rdmsrq(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
+	wrmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
+	if (s->spec_passed)
+		vcpu->msrs.spec_ctrl = s->args.spec_guest;
+	if (s->debugctl)
+		update_debugctlmsr(s->debugctl);
+	vmx->in_section = false;
+	vmx->nest = 0;
+	vmx_own_set_vcpu(NULL);
+	vmx_own_leave(vmx->vmcs_pa);
+
+	/* The exit left GDTR and TR with fixed limits, LDTR and the data segments empty. */
+	load_fixmap_gdt(cpu);
+	invalidate_tss_limit();
+	if (unlikely(s->ldt))
+		asm volatile("lldt %0" : : "m" (s->ldt));
+	if (unlikely(s->ds | s->es)) {
+		loadsegment(ds, s->ds);
+		loadsegment(es, s->es);
+	}
+	if (unlikely(s->fs)) {
+		loadsegment(fs, s->fs);
+		wrmsrq(MSR_FS_BASE, vmx->host_fs_base);
+	}
+	if (unlikely(s->gs)) {
+		load_gs_index(s->gs);
+		wrmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
+	}
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
+}
+
+static void write_dirty(struct emys_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+
+	if (vmx->dirty & VMX_AV_RIP)
+		vmcs_writel(GUEST_RIP, vmx->rip);
+	if (vmx->dirty & VMX_AV_RSP)
+		vmcs_writel(GUEST_RSP, vcpu->regs[4]);
+	if (vmx->dirty & VMX_AV_RFLAGS)
+		vmcs_writel(GUEST_RFLAGS, vmx->rflags);
+	if (vmx->dirty & VMX_AV_INTR)
+		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, vmx->intr_shadow);
+	vmx->dirty = 0;
+}
+
+/*
+ * A reason to leave the section before the next entry? Work that only waits for
+ * the return to user space (TIF_NOTIFY_RESUME) is none: its handlers are not for
+ * modules, and the next exit to the VMM runs it.
+ */
+static __always_inline bool must_leave(const struct emys_vcpu *vcpu)
+{
+	return (READ_ONCE(vcpu->requests) & ~BIT(EMYS_REQ_EVENT)) ||
+	       (read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL));
+}
+
+static int enter_failed(struct emys_vcpu *vcpu)
+{
+	u32 err = vmcs_read32(VM_INSTRUCTION_ERROR);
+
+	memset(&vcpu->vmx.exit, 0, sizeof(vcpu->vmx.exit));
+	vcpu->vmx.exit.reason = EMYS_EXIT_REASON_FAILED | 0xffff;
+	vcpu->vmx.exit.qual = err;
+	pr_debug("VM entry failed, instruction error %u\n", err);
+	return VMX_EXIT_PENDING;
+}
+
+/* Enter until something has to be done with interrupts on. */
+static int section_run(struct emys_vcpu *vcpu, struct section *s)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	unsigned int flags;
+	int next;
+
+	for (;;) {
+		if (unlikely(must_leave(vcpu)))
+			return EMYS_RESUME;
+		if (emys_vcpu_take(vcpu, EMYS_REQ_EVENT))
+			vmx->events_check = true;
+		if (vmx->events_check)
+			vmx_events_before_entry(vcpu);
+		if (vmx->dirty)
+			write_dirty(vcpu);
+		flush_tlb(vcpu);
+		if (unlikely(vcpu->cr2 != read_cr2()))
+			write_cr2(vcpu->cr2);
+
+		flags = s->enter_flags;
+		if (vmx->launched)
+			flags |= VMX_ENTER_RESUME;
+		vmx->avail = 0;
+		if (unlikely(vmx_enter(&s->args, flags)))
+			return enter_failed(vcpu);
+		vmx->launched = true;
+		vcpu->cr2 = read_cr2();
+		vcpu->stats.exits++;
+
+		vmx->exit.reason = vmcs_read32(VM_EXIT_REASON);
+		if (unlikely(vmx->exit.reason & EMYS_EXIT_REASON_FAILED)) {
+			vmx->launched = false;
+			return VMX_EXIT_PENDING;
+		}
+		vmx_events_after_exit(vcpu);
+		next = vmx_fast_exit(vcpu, vmx->exit.reason);
+		if (next != EMYS_RESUME)
+			return next;
+		vcpu->stats.fast_exits++;
+	}
+}
+
+/* Interrupt exits after which the FPU is given back, so that the host's softirqs get theirs. */
+#define SECTIONS_PER_FPU	8
+
+int vmx_run(struct emys_vcpu *vcpu)
+{
+	int next, left = SECTIONS_PER_FPU;
+	struct section s;
+
+	BUILD_BUG_ON(offsetof(struct vmx_enter_args, regs) != ARGS_REGS ||
+		     offsetof(struct vmx_enter_args, spec_guest) != ARGS_SPEC_GUEST ||
+		     offsetof(struct vmx_enter_args, spec_host) != ARGS_SPEC_HOST ||
+		     offsetof(struct vmx_enter_args, spec_swap) != ARGS_SPEC_SWAP);
+
+	kernel_fpu_begin_mask(0);
+	fpu_load(vcpu);
+	do {
+		local_irq_disable();
+		vcpu->cpu = smp_processor_id();
+		/* Full barrier: whoever sets a request after it sees IN_GUEST and kicks. */
+		smp_store_mb(vcpu->mode, EMYS_IN_GUEST);
+		next = section_enter(vcpu, &s);
+		if (likely(!next)) {
+			next = section_run(vcpu, &s);
+			section_leave(vcpu, &s, next == VMX_EXIT_PENDING);
+		}
+		smp_store_release(&vcpu->mode, EMYS_OUTSIDE);
+		local_irq_enable();
+	} while (next == VMX_EXIT_HOST_IRQ && --left && !must_leave(vcpu));
+	fpu_save(vcpu);
+	kernel_fpu_end();
+
+	return next == VMX_EXIT_HOST_IRQ || next == VMX_EXIT_LEAVE ? EMYS_RESUME : next;
+}
