@@ -48,7 +48,7 @@ struct emys_lapic {
 	struct emys_vcpu *vcpu;		/* (c) */
 	void *regs;			/* (c) page in xAPIC layout: APICv's virtual-APIC page */
 	u64 base;			/* IA32_APIC_BASE, vcpu thread */
-	bool apicv;			/* APIC-register virt. and virtual-interrupt delivery are on now */
+	bool apicv;			/* virtual-interrupt delivery is on now */
 	unsigned long pir[4];		/* (a) 256 vectors posted and not yet in IRR */
 	bool pir_pending;		/* (a) pir may be non-zero */
 	bool irr_pending;		/* IRR may be non-zero; vcpu thread, not kept with apicv */
