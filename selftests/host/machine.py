@@ -111,6 +111,9 @@ class Machine:
             f.write(boot_block(setup, cmdline, initrd_at, total, entry))
         with open(self.boot + "/sector", "rb") as f:
             sector = f.read()
+        for left in ("disk.lock", "serial"):        # by a run that was killed
+            if os.path.exists(self.path(left)):
+                os.unlink(self.path(left))
         with open(self.path("disk"), "wb") as f:
             f.write(sector)
             f.truncate(DISK_BYTES)
