@@ -166,17 +166,13 @@ void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc)
 	struct emys_clock *c = &vcpu->vm->clock;
 	u64 second = (u64)tsc_khz * 1000, now, offset, expected;
 	unsigned long flags;
-	bool match;
 
 	raw_spin_lock_irqsave(&c->lock, flags);
 	now = rdtsc_ordered();
 	offset = tsc - now;
-	match = false;
-	if (c->tsc_write_valid && clock_host_stable()) {
-		expected = now + c->tsc_offset;
-		match = !tsc || (tsc < expected + second && expected < tsc + second);
-	}
-	if (match)
+	expected = now + c->tsc_offset;
+	if (c->tsc_write_valid &&
+	    (!tsc || (tsc < expected + second && expected < tsc + second)))
 		offset = c->tsc_offset;
 	c->tsc_offset = offset;
 	c->tsc_write_valid = true;

@@ -592,8 +592,7 @@ void cpuid_update(struct emys_vcpu *vcpu)
 		cpuid_derive(vcpu);
 	e = cpuid_find(vcpu, 1, 0);
 	if (e) {
-		if (e->ecx & F(XSAVE))
-			cpuid_set_bit(&e->ecx, F(OSXSAVE), vmx_get_cr4(vcpu) & X86_CR4_OSXSAVE);
+		cpuid_set_bit(&e->ecx, F(OSXSAVE), vmx_get_cr4(vcpu) & X86_CR4_OSXSAVE);
 		cpuid_set_bit(&e->edx, F(APIC), base & MSR_IA32_APICBASE_ENABLE);
 	}
 	e = cpuid_find(vcpu, 0xd, 0);

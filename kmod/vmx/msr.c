@@ -309,8 +309,8 @@ static u64 arch_caps_host(void)
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
 		rdmsrq(MSR_IA32_ARCH_CAPABILITIES, val);
 	val &= ARCH_CAPS_PASS;
-	/* The host flushes L1D before an entry, or does not need to: the guest need not for its own. */
-	val |= ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
+	if (!boot_cpu_has_bug(X86_BUG_L1TF))
+		val |= ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
 		val |= ARCH_CAP_RDCL_NO;
 	if (!boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
@@ -541,12 +541,15 @@ static int apic_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host)
 
 static int apic_base_write(struct emys_vcpu *vcpu, u64 val, bool host)
 {
-	if (vcpu->lapic)
-		return lapic_set_base(vcpu, val, host) ? -EPERM : 0;
-	if (val & (~0ull << vcpu->feat.maxphyaddr))
-		return -EPERM;
-	vcpu->msrs.apic_base = val;
-	cpuid_update(vcpu);
+	if (vcpu->lapic) {
+		if (lapic_set_base(vcpu, val, host))
+			return -EPERM;
+	} else {
+		if (val & (~0ull << vcpu->feat.maxphyaddr))
+			return -EPERM;
+		vcpu->msrs.apic_base = val;
+	}
+	cpuid_update(vcpu);	/* CPUID.1:EDX.APIC follows the enable bit */
 	return 0;
 }
 
@@ -687,7 +690,7 @@ void msr_reset(struct emys_vcpu *vcpu, bool init)
 	if (init)
 		return;
 	memset(m, 0, sizeof(*m));
-	m->pat = PAT_RESET;
+	pat_write(vcpu, PAT_RESET);
 	m->misc_enable = MISC_ENABLE_RESET;
 	m->ucode_rev = UCODE_RESET;
 	m->arch_caps = arch_caps_host();
