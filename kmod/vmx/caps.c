@@ -139,8 +139,8 @@ static void derive(void)
 	c->ept_exec_only = c->ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT;
 	c->ept_ad = enable_ept_ad && (c->ept_vpid & VMX_EPT_AD_BIT);
 	c->invept_context = c->ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT;
-	c->invvpid_context = (c->ept_vpid & VMX_VPID_INVVPID_BIT) &&
-			     (c->ept_vpid & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT);
+	c->invvpid_context = (c->ept_vpid >> 32 & VMX_VPID_INVVPID_BIT) &&
+			     (c->ept_vpid >> 32 & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT);
 	/* A VPID that cannot be flushed by itself is no use. */
 	c->vpid = enable_vpid && c->invvpid_context && (c->proc2 & SECONDARY_EXEC_ENABLE_VPID);
 	if (!c->vpid)
