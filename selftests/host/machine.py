@@ -37,7 +37,7 @@ boot: disk
 vga: extension=vbe, realtime=0
 ata1: enabled=0
 com1: enabled=1, {com1}
-clock: sync=none, time0=946684800
+clock: sync={sync}, time0=946684800
 port_e9_hack: enabled=1
 log: {run}/emulator.log
 panic: action=fatal
@@ -94,7 +94,7 @@ class Machine:
         except FileNotFoundError:
             return b""
 
-    def prepare(self, cpus, memory, model, cmdline, com1=None):
+    def prepare(self, cpus, memory, model, cmdline, com1=None, sync="none"):
         with open(self.boot + "/place") as f:
             base, entry, end = (int(word, 16) for word in f.read().split())
         with open(self.boot + "/setup", "rb") as f:
@@ -122,7 +122,7 @@ class Machine:
                 memory=memory, firmware=FIRMWARE, vga=VGA_FIRMWARE, model=model, cpus=cpus,
                 msrs=self.here + "/boot/msrs.def", run=self.dir, boot=self.boot, base=base,
                 initrd=self.base, initrd_at=initrd_at, payload_at=initrd_at + initrd_bytes,
-                block=BLOCK, com1=com1 or "mode=file, dev=" + self.path("serial")))
+                block=BLOCK, sync=sync, com1=com1 or "mode=file, dev=" + self.path("serial")))
 
     def start(self):
         self.started = time.monotonic()

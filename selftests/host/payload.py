@@ -3,7 +3,6 @@
 import lzma
 import os
 import re
-import shlex
 import stat
 import struct
 import subprocess
@@ -115,6 +114,5 @@ def unsigned(module):
 def control(setup_lines, command):
     """The shell text that inside/init sources: what to load, what to run."""
     lines = ["setup()", "{", "\t:"] + ["\t" + line for line in setup_lines] + ["}"]
-    words = ["/bin/sh", "-c", command[0]] if len(command) == 1 else command
-    lines += ["command()", "{", "\tagent /run/nonce " + shlex.join(words), "}"]
+    lines += ["command()", "{", "\t" + command, "}"]
     return ("\n".join(lines) + "\n").encode()
