@@ -22,9 +22,11 @@ struct section {
 	struct vmx_enter_args args;
 	unsigned int enter_flags;
 	u16 ds, es, fs, gs, ldt;
-	bool spec_passed;
+	bool spec_passed;	/* the guest wrote SPEC_CTRL by itself */
+	bool xcr0;		/* XCR0 is the guest's */
 	u64 host_kernel_gs;
 	u64 debugctl;
+	u64 xcr0;			/* now in the CPU */
 };
 
 /* The vCPU that ran last on this CPU, for IBPB; only compared, never followed. */
@@ -164,7 +166,8 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	rdmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
 	wrmsrq(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
 	s->debugctl = get_debugctlmsr();
-	if (vcpu->fpu.xcr0 != vmx_caps.host_xcr0 && vmx_caps.host_xcr0)
+	/* By what was loaded: the guest may have set another one since. */
+	if (s->xcr0 != vmx_caps.host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->fpu.xcr0);
 	if (vmx_caps.host_xss)
 		wrmsrq(MSR_IA32_XSS, vcpu->msrs.xss);
@@ -197,7 +200,8 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 		exit_complete(vcpu);
 	if (vmx->dr_loaded)
 		vmx_dr_save(vcpu);
-	if (vcpu->fpu.xcr0 != vmx_caps.host_xcr0 && vmx_caps.host_xcr0)
+	/* By what was loaded: the guest may have set another one since. */
+	if (s->xcr0 != vmx_caps.host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.host_xcr0);
 	if (vmx_caps.host_xss)
 		wrmsrq(MSR_IA32_XSS, vmx_caps.host_xss);
