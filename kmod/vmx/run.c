@@ -166,9 +166,9 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	rdmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
 	wrmsrq(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
 	s->debugctl = get_debugctlmsr();
-	/* By what was loaded: the guest may have set another one since. */
+	s->xcr0 = vmx_caps.host_xcr0 ? vcpu->fpu.xcr0 : 0;
 	if (s->xcr0 != vmx_caps.host_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->fpu.xcr0);
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, s->xcr0);
 	if (vmx_caps.host_xss)
 		wrmsrq(MSR_IA32_XSS, vcpu->msrs.xss);
 	if (vcpu->dr.dr7 & 0xff)
