@@ -77,7 +77,7 @@ def fill(archive, args, kernel):
         archive.copy(emys, "payload/emys.ko")
     if args.load:
         if not emys:
-            raise Failure("no emys.ko for %s: run `make KVER=%s module`"
+            raise Failure("no emys.ko for %s: run `make KVER=%s host-module`"
                           % (args.kernel, args.kernel))
         setup.append("load /payload/emys.ko " + args.params)
     for item in args.module:
