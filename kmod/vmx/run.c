@@ -23,7 +23,6 @@ struct section {
 	unsigned int enter_flags;
 	u16 ds, es, fs, gs, ldt;
 	bool spec_passed;	/* the guest wrote SPEC_CTRL by itself */
-	bool xcr0;		/* XCR0 is the guest's */
 	u64 host_kernel_gs;
 	u64 debugctl;
 	u64 xcr0;			/* now in the CPU */
