@@ -84,7 +84,8 @@ static struct mem_slots *slots_remake(const struct mem_slots *old,
 	struct mem_slots *new;
 	unsigned int i;
 
-	new = kvzalloc(struct_size(new, slot, old->nr + 1), GFP_KERNEL_ACCOUNT);
+	new = kvzalloc(struct_size(new, slot, old->nr + 1),
+		       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!new)
 		return NULL;
 	for (i = 0; i < old->nr; i++) {
@@ -149,7 +150,7 @@ static struct mem_slot *slot_make(struct emys_vm *vm,
 
 	if (r->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		slot->dirty = kvcalloc(BITS_TO_LONGS(slot->npages),
-				       sizeof(long), GFP_KERNEL_ACCOUNT);
+				       sizeof(long), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!slot->dirty) {
 			kfree(slot);
 			return NULL;
