@@ -157,6 +157,12 @@ void lapic_eoi_exit(struct emys_vcpu *vcpu, u8 vector);
  * = lapic_poll()'s max_irr. vCPU thread, interrupts on or off.
  */
 void lapic_set_apicv(struct emys_vcpu *vcpu, bool on);
+/*
+ * SVR's enable bit. While it is 0 no interrupt is accepted, which a CPU that
+ * delivers virtual interrupts does not know: APICv has to be off.
+ * EMYS_REQ_APICV is requested when it changes.
+ */
+bool lapic_soft_enabled(struct emys_vcpu *vcpu);
 int lapic_highest_isr(struct emys_vcpu *vcpu);
 /* The guest's TSC was written, or its frequency: arm a TSC deadline anew. vCPU thread. */
 void lapic_tsc_changed(struct emys_vcpu *vcpu);

@@ -241,11 +241,19 @@ static void write_lvt(struct emys_lapic *l, u32 offset, u32 val)
 		emys_vcpu_request(l->vcpu, EMYS_REQ_EVENT);
 }
 
+bool lapic_soft_enabled(struct emys_vcpu *vcpu)
+{
+	return lapic_sw_enabled(vcpu->lapic);
+}
+
 static void write_svr(struct emys_lapic *l, u32 val)
 {
 	u32 offset;
 
 	lapic_set_reg(l, APIC_SPIV, val & 0x3ff);
+	/* APICv has stored the value already: what was there before is unknown */
+	if (l->apicv != !!(val & APIC_SPIV_APIC_ENABLED))
+		emys_vcpu_request(l->vcpu, EMYS_REQ_APICV);
 	if (val & APIC_SPIV_APIC_ENABLED)
 		return;
 	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 0x10)

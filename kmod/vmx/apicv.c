@@ -45,12 +45,12 @@ void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
 	if (!(apic->base & APIC_BASE_ENABLE)) {
 		set = 0;
 	} else if (apic->base & APIC_BASE_X2APIC) {
-		if (vmx_caps.apicv) {
+		if (vmx_caps.apicv && lapic_soft_enabled(vcpu)) {
 			apicv = true;
 			set = SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
 		}
 	} else if ((apic->base & PAGE_MASK) == LAPIC_DEFAULT_BASE && vmx_caps.apic_access) {
-		apicv = vmx_caps.apicv;
+		apicv = vmx_caps.apicv && lapic_soft_enabled(vcpu);
 		set = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
 	}
 	if (apicv)

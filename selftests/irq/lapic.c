@@ -61,7 +61,7 @@ static void guest_registers(u64 x2)
 	GUEST_ASSERT_EQ(apic_read(APIC_TPR) & 0xf0, 0x70);
 	apic_write(APIC_TPR, 0);
 	GUEST_ASSERT_EQ(read_cr8(), 0);
-	apic_write(APIC_LVTERR, 0x1fe);
+	apic_write(APIC_LVTERR, 0xfe);
 	GUEST_ASSERT_EQ(apic_read(APIC_LVTERR) & 0xff, 0xfe);
 	apic_write(APIC_LVTERR, APIC_LVT_MASK);
 	apic_write(APIC_TDCR, 0xb);
