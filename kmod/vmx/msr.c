@@ -11,6 +11,7 @@
  */
 #include <linux/bits.h>
 #include <linux/stddef.h>
+#include <asm/apicdef.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
