@@ -5,8 +5,8 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/smp.h>
 
+#include "compat/ipi.h"
 #include "emys.h"
 
 struct emys_vcpu *emys_vcpu_create(struct emys_vm *vm, u32 id)
@@ -83,6 +83,7 @@ void emys_vcpu_destroy(struct emys_vcpu *vcpu)
 	vmx_vcpu_destroy(vcpu);
 	vmx_mmio_destroy(vcpu);
 	fpu_destroy(vcpu);
+	mem_vcpu_destroy(vcpu);
 	kvfree(vcpu->cpuid);
 	put_pid(rcu_dereference_protected(vcpu->pid, true));
 	free_page((unsigned long)vcpu->pio_data);

@@ -41,6 +41,13 @@ static int zap_wrong_leaf(struct emys_vm *vm, gfn_t gfn)
 	return FAULT_AGAIN;
 }
 
+static void count_leaf(struct emys_vm *vm, int level)
+{
+	atomic64_inc(level == 1 ? &vm->stats.mem_pages_4k :
+		     level == 2 ? &vm->stats.mem_pages_2m :
+				  &vm->stats.mem_pages_1g);
+}
+
 /*
  * Map the 4 KiB frame @gfn to @hpa by the largest leaf up to @level. 0; -EBUSY:
  * something else is mapped there; -ENOMEM.
@@ -91,6 +98,9 @@ static int install(struct fault *f, hpa_t hpa, int level, u64 prot)
 		case -EEXIST:
 		case -EAGAIN:
 			return 0;
+		case 0:
+			count_leaf(f->vcpu->vm, level);
+			return 0;
 		default:
 			return err;
 		}
@@ -123,8 +133,7 @@ static bool fault_stale(const struct fault *f)
 	struct emys_mem *mem = &f->vcpu->vm->mem;
 
 	lockdep_assert_held(&mem->mmu_lock);
-	return mem->dead || mem->generation != f->generation ||
-	       (mem->overlay && mem->overlay_gfn == f->gfn);
+	return mem->dead || mem->generation != f->generation;
 }
 
 /*
@@ -313,22 +322,6 @@ static int fault_foreign(struct fault *f)
 
 /* -- entry -------------------------------------------------------------------------- */
 
-/* The overlay page, if it is there. true: served. */
-static bool fault_overlay(struct fault *f, int *err)
-{
-	struct emys_mem *mem = &f->vcpu->vm->mem;
-	bool hit;
-
-	if (!READ_ONCE(mem->overlay))
-		return false;
-	read_lock(&mem->mmu_lock);
-	hit = mem->overlay && mem->overlay_gfn == f->gfn && !mem->dead;
-	if (hit)
-		*err = install(f, page_to_phys(mem->overlay), 1, EPT_R | EPT_W);
-	read_unlock(&mem->mmu_lock);
-	return hit;
-}
-
 static int fault_slot(struct fault *f)
 {
 	struct emys_mem *mem = &f->vcpu->vm->mem;
@@ -377,8 +370,7 @@ int mem_fault(struct emys_vcpu *vcpu, u64 gpa, u32 access)
 	if (ret)
 		return ret;
 
-	if (!fault_overlay(&f, &ret))
-		ret = fault_slot(&f);
+	ret = fault_slot(&f);
 	if (ret == -EBUSY)
 		ret = zap_wrong_leaf(vm, f.gfn);
 	return ret;

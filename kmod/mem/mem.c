@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The memory of a VM: creation, death in two phases, the overlay page, gauges */
+/* The memory of a VM: creation, and death in two phases */
 
 #include <linux/cpu.h>
 #include <linux/sched.h>
@@ -60,7 +60,6 @@ void mem_vm_kill(struct emys_vm *vm)
 
 	write_lock(&mem->mmu_lock);
 	WRITE_ONCE(mem->dead, true);
-	mem->overlay = NULL;
 	write_unlock(&mem->mmu_lock);
 
 	mem_zap(vm, 0, EPT_GFN_END, true, &zap);
@@ -80,31 +79,4 @@ void mem_vm_destroy(struct emys_vm *vm)
 void mem_vcpu_destroy(struct emys_vcpu *vcpu)
 {
 	ept_cache_drain(&vcpu->ept_cache);
-}
-
-void mem_set_overlay(struct emys_vm *vm, u64 gpa, struct page *page)
-{
-	struct emys_mem *mem = &vm->mem;
-	struct ept_zap zap = {};
-	gfn_t old, new = gpa >> PAGE_SHIFT;
-
-	write_lock(&mem->mmu_lock);
-	old = mem->overlay_gfn;
-	mem->overlay_gfn = new;
-	mem->overlay = mem->dead ? NULL : page;
-	write_unlock(&mem->mmu_lock);
-
-	mem_zap(vm, old, old + 1, true, &zap);
-	mem_zap(vm, new, new + 1, true, &zap);
-	mem_flush(vm);
-	ept_zap_free(&zap);
-}
-
-void mem_stats_update(struct emys_vm *vm)
-{
-	const struct ept_root *ept = &vm->mem.ept;
-
-	atomic64_set(&vm->stats.mem_pages_4k, atomic64_read(&ept->leaves[0]));
-	atomic64_set(&vm->stats.mem_pages_2m, atomic64_read(&ept->leaves[1]));
-	atomic64_set(&vm->stats.mem_pages_1g, atomic64_read(&ept->leaves[2]));
 }

@@ -70,8 +70,6 @@ struct emys_mem {
 	unsigned long inval_seq;		/* [M] invalidations that ended */
 	unsigned long inval_count;		/* [M] in flight */
 	unsigned long inval_start, inval_end;	/* [M] hva range in flight */
-	struct page *overlay;			/* [M] one page over everything, or NULL */
-	gfn_t overlay_gfn;			/* [M] */
 };
 
 /* Access of a fault, bits. */
@@ -112,13 +110,6 @@ int mem_set_region(struct emys_vm *vm, const struct kvm_userspace_memory_region 
 int mem_get_dirty_log(struct emys_vm *vm, const struct kvm_dirty_log *log);
 
 /*
- * Show @page at the 4 KiB frame of @gpa, whatever the slots say; NULL takes it
- * away. One per VM: the APIC-access page. The caller owns the page and keeps it
- * until after mem_set_overlay(NULL) or mem_vm_kill(). May sleep.
- */
-void mem_set_overlay(struct emys_vm *vm, u64 gpa, struct page *page);
-
-/*
  * Serve an EPT violation at @gpa. The vCPU's thread, current->mm == vm->mm,
  * may sleep, srcu not held. enum mem_fault_result, or -EFAULT (hva not backed,
  * not writable, or device memory, which has no struct page), -ENOMEM, -EINTR
@@ -152,8 +143,6 @@ int mem_translate(struct emys_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *er
 /* Provided by vmx: the registers of a walk. */
 void vmx_gwalk_regs(struct emys_vcpu *vcpu, struct gwalk_regs *r);
 
-/* Bring the mem_pages_* gauges of vm->stats up to date. Any context. */
-void mem_stats_update(struct emys_vm *vm);
 /* Pages that all memory objects own now, for debugfs. Any context. */
 long mem_pages_allocated(void);
 
