@@ -3,9 +3,10 @@
 
 /*
  * The model is one word per page of 2 GiB: the leaf entry as if each page had
- * its own, and the level of the real leaf; plus which tables exist. Every
- * return value, flush request and zapped leaf must be as the model says, and
- * in the end every leaf.
+ * its own, and the level of the real leaf; plus which tables exist. For speed,
+ * 512 pages whose words only count up are kept as their first. Every return
+ * value, flush request and zapped leaf must be as the model says, and in the end
+ * every leaf.
  */
 
 #include <stdbool.h>
@@ -22,13 +23,65 @@
 #define ENTRY(e)	((e) & ~(3ULL << LEVEL_SHIFT))
 #define SAME		(EPT_ADDR_MASK | EPT_MT_MASK | EPT_IPAT)
 
-static u64 model[PAGES];
-static bool has_pt[PAGES / 512], has_pd[2];
-static bool touched[PAGES / 512];	/* model parts to clear afterwards */
+#define BLOCKS		(PAGES / 512)
+#define OP_BYTES	5
+
+/* The model is not what the fuzzer shall explore */
+#define MODEL		__attribute__((no_sanitize("coverage")))
+
+static struct block {
+	bool uniform;	/* @page[0] stands for all */
+	bool has_pt;
+	u64 page[512];
+} model[BLOCKS];
+static bool has_pd[2];
 
 static struct ept_root root;
 static struct ept_cache cache;
 static struct ept_zap zap;
+
+MODEL static u64 get(unsigned int page)
+{
+	struct block *b = &model[page / 512];
+	u64 first = b->page[0];
+
+	if (!b->uniform)
+		return b->page[page % 512];
+	return first ? first + (u64)(page % 512) * 4096 : 0;
+}
+
+/* Pages from @page on in its block that are like it */
+MODEL static unsigned int run_of(unsigned int page)
+{
+	return model[page / 512].uniform ? 512 - page % 512 : 1;
+}
+
+/* One word of every page: f(word) = (word & keep) | set, + 4096 from @first on */
+MODEL static void change(unsigned int first, unsigned int n, u64 keep, u64 set,
+			 u64 step)
+{
+	unsigned int page = first, i;
+
+	while (page < first + n) {
+		struct block *b = &model[page / 512];
+		u64 from = set + (page - first) * step;
+
+		if (page % 512 == 0 && first + n - page >= 512 &&
+		    (b->uniform || !keep)) {
+			b->uniform = true;
+			b->page[0] = (b->page[0] & keep) | from;
+			page += 512;
+			continue;
+		}
+		if (b->uniform) {
+			for (i = 511; i; i--)
+				b->page[i] = get((page & ~511U) + i);
+			b->uniform = false;
+		}
+		b->page[page % 512] = (b->page[page % 512] & keep) | from;
+		page++;
+	}
+}
 
 static struct {
 	long leaves, bad;
@@ -36,7 +89,7 @@ static struct {
 
 static void on_zap(void *ctx, gfn_t gfn, int level, u64 old)
 {
-	u64 m = model[gfn - BASE];
+	u64 m = get(gfn - BASE);
 
 	zapped.leaves++;
 	/* the model still has it */
@@ -45,26 +98,22 @@ static void on_zap(void *ctx, gfn_t gfn, int level, u64 old)
 		zapped.bad++;
 }
 
-static void set_pages(unsigned int first, unsigned int n, u64 entry, int level,
-		      bool keep)
+MODEL static void set_pages(unsigned int first, unsigned int n, u64 entry,
+			    int level)
 {
-	unsigned int i;
+	if (entry)
+		entry |= (u64)level << LEVEL_SHIFT;
+	change(first, n, 0, entry, entry ? 4096 : 0);
+}
 
-	for (i = first; i < first + n; i++) {
-		touched[i / 512] = true;
-		if (keep)
-			model[i] = ENTRY(model[i]) | (u64)level << LEVEL_SHIFT;
-		else if (!entry)
-			model[i] = 0;
-		else
-			model[i] = (entry + (u64)(i - first) * 4096) |
-				   (u64)level << LEVEL_SHIFT;
-	}
+MODEL static void set_level(unsigned int first, unsigned int n, int level)
+{
+	change(first, n, ENTRY(~0ULL), (u64)level << LEVEL_SHIFT, 0);
 }
 
 static bool has_table(unsigned int page, int level)
 {
-	return level == 3 ? has_pd[page >> 18] : level == 2 && has_pt[page >> 9];
+	return level == 3 ? has_pd[page >> 18] : level == 2 && model[page >> 9].has_pt;
 }
 
 static void set_table(unsigned int page, int level, bool have)
@@ -72,25 +121,35 @@ static void set_table(unsigned int page, int level, bool have)
 	if (level == 3)
 		has_pd[page >> 18] = have;
 	else
-		has_pt[page >> 9] = have;
+		model[page >> 9].has_pt = have;
+}
+
+/* A page directory goes, and all that it names */
+MODEL static void forget_pts(unsigned int page)
+{
+	struct block *b = &model[page / 512];
+	int i;
+
+	for (i = 0; i < 512; i++)
+		b[i].has_pt = false;
 }
 
 /* Split the leaf at @page down to @level in the model */
 static void model_split(unsigned int page, int level)
 {
-	while (LEVEL(model[page]) > level) {
-		int l = LEVEL(model[page]);
+	while (LEVEL(get(page)) > level) {
+		int l = LEVEL(get(page));
 		unsigned int n = ept_level_gfns(l);
 
-		set_pages(page & ~(n - 1), n, 0, l - 1, true);
+		set_level(page & ~(n - 1), n, l - 1);
 		set_table(page, l, true);
 	}
 }
 
-static int model_map(unsigned int page, u64 hpa, int level, u64 prot,
+MODEL static int model_map(unsigned int page, u64 hpa, int level, u64 prot,
 		     unsigned int mt, unsigned int flags)
 {
-	unsigned int n = 1 << 9 * (level - 1), i, first = page & ~(n - 1);
+	unsigned int n = 1 << 9 * (level - 1), first = page & ~(n - 1);
 	u64 leaf = hpa | prot | mt << EPT_MT_SHIFT |
 		   (flags & EPT_MAP_IPAT ? EPT_IPAT : 0);
 	u64 old;
@@ -105,7 +164,7 @@ static int model_map(unsigned int page, u64 hpa, int level, u64 prot,
 	    level > ept_max_level(&root.fmt, prot))
 		return -EINVAL;
 
-	old = model[first];
+	old = get(first);
 	for (l = 3; l > level; l--) {
 		if (old && LEVEL(old) == l) {
 			bool same = !((old ^ leaf) & SAME);
@@ -117,20 +176,19 @@ static int model_map(unsigned int page, u64 hpa, int level, u64 prot,
 	if (has_table(first, level))
 		return -ENOTEMPTY;
 	if (!old) {
-		set_pages(first, n, leaf, level, false);
+		set_pages(first, n, leaf, level);
 		return 0;
 	}
 	if ((old ^ leaf) & SAME)
 		return -EBUSY;
 	if (!(prot & ~old))
 		return -EEXIST;
-	for (i = first; i < first + n; i++)
-		model[i] |= leaf & ~SAME;
+	change(first, n, ~0ULL, leaf & ~SAME, 0);
 	return 0;
 }
 
 /* Returns whether a flush is needed; counts removed leaves */
-static bool model_zap(unsigned int start, unsigned int end, bool split,
+MODEL static bool model_zap(unsigned int start, unsigned int end, bool split,
 		      long *leaves)
 {
 	unsigned int page, n;
@@ -148,7 +206,7 @@ static bool model_zap(unsigned int start, unsigned int end, bool split,
 				break;
 			if (has_table(page, level))
 				continue;
-			if (!model[page] || level == 1)
+			if (!get(page) || level == 1)
 				break;
 			if (!split)
 				break;
@@ -156,23 +214,23 @@ static bool model_zap(unsigned int start, unsigned int end, bool split,
 		}
 		/* count the leaves in it */
 		for (unsigned int i = first; i < first + n;) {
-			if (model[i]) {
+			if (get(i)) {
 				++*leaves;
 				flush = true;
-				i += ept_level_gfns(LEVEL(model[i]));
+				i += ept_level_gfns(LEVEL(get(i)));
 			} else {
-				i++;
+				i += run_of(i);
 			}
 		}
 		if (has_table(page, level))
 			flush = true;
 		if (level == 3) {
 			has_pd[page >> 18] = false;
-			memset(&has_pt[first >> 9], 0, 512);
+			forget_pts(first);
 		} else if (level == 2) {
-			has_pt[page >> 9] = false;
+			model[page >> 9].has_pt = false;
 		}
-		set_pages(first, n, 0, 0, false);
+		set_pages(first, n, 0, 0);
 	}
 	return flush;
 }
@@ -187,18 +245,21 @@ static void on_harvest(void *ctx, gfn_t gfn, int level, u64 bits)
 }
 
 /* Write protection and harvesting: the same walk over the model's leaves */
-static bool model_flags(unsigned int start, unsigned int end, u64 want,
+MODEL static bool model_flags(unsigned int start, unsigned int end, u64 want,
 			u64 clear, bool wrprot, long *leaves, u64 *found)
 {
 	bool changed = false;
-	unsigned int i, n, j;
+	unsigned int i, n;
 
 	for (i = start; i < end; i = (i & ~(n - 1)) + n) {
-		u64 old = model[i], new, bits;
+		u64 old = get(i), new, bits;
 
-		n = old ? ept_level_gfns(LEVEL(old)) : 1;
-		if (!old)
+		if (!old) {
+			n = 1;
+			i += run_of(i) - 1;
 			continue;
+		}
+		n = ept_level_gfns(LEVEL(old));
 		if (wrprot) {
 			new = old & ~EPT_W;
 		} else if (root.fmt.ad) {
@@ -215,13 +276,12 @@ static bool model_flags(unsigned int start, unsigned int end, u64 want,
 		if (new == old)
 			continue;
 		changed = true;
-		for (j = i & ~(n - 1); j < (i & ~(n - 1)) + n; j++)
-			model[j] &= ~(old ^ new);
+		change(i & ~(n - 1), n, ~(old ^ new), 0, 0);
 	}
 	return changed;
 }
 
-static int compare_leaf(void *ctx, gfn_t gfn, int level, u64 entry)
+MODEL static int compare_leaf(void *ctx, gfn_t gfn, int level, u64 entry)
 {
 	unsigned int first = gfn - BASE, n = ept_level_gfns(level), i;
 
@@ -229,25 +289,28 @@ static int compare_leaf(void *ctx, gfn_t gfn, int level, u64 entry)
 	check(ept_check_entry(&root.fmt, entry, level) == EPT_OK, "%#llx", entry);
 	if (level > 1)
 		entry &= ~EPT_PS;
-	for (i = first; i < first + n; i++, entry += 4096)
-		check(model[i] == (entry | (u64)level << LEVEL_SHIFT),
-		      "page %#x: %#llx, model %#llx", i, entry, model[i]);
+	for (i = first; i < first + n; i++, entry += 4096) {
+		check(get(i) == (entry | (u64)level << LEVEL_SHIFT),
+		      "page %#x: %#llx, model %#llx", i, entry, get(i));
+		if (model[i / 512].uniform && level > 1) {
+			/* the other 511 of this block follow */
+			i += 511;
+			entry += 511 * 4096;
+		}
+	}
 	*(unsigned long *)ctx += n;
 	return 0;
 }
 
-static void compare_all(void)
+MODEL static void compare_all(void)
 {
 	unsigned long mapped = 0, expected = 0, tables = 1, i;
 
 	ept_visit(&root, 0, EPT_GFN_END, compare_leaf, &mapped);
-	for (i = 0; i < PAGES / 512; i++) {
-		unsigned int j;
-
-		for (j = 0; touched[i] && j < 512; j++)
-			expected += !!model[i * 512 + j];
-		tables += has_pt[i];
-	}
+	for (i = 0; i < PAGES; i += run_of(i))
+		expected += get(i) ? run_of(i) : 0;
+	for (i = 0; i < BLOCKS; i++)
+		tables += model[i].has_pt;
 	check(mapped == expected, "%lu pages, model %lu", mapped, expected);
 	/* the root's one page-directory-pointer table, and the directories */
 	tables += has_pd[0] + has_pd[1];
@@ -328,7 +391,7 @@ static void do_zap(struct input *in)
 				unsigned int n = 1 << 9 * (l - 1);
 				unsigned int first = at & ~(n - 1);
 
-				if (model[at] && LEVEL(model[at]) == l &&
+				if (get(at) && LEVEL(get(at)) == l &&
 				    (first < start || first + n > end))
 					model_split(at, l - 1);
 			}
@@ -348,7 +411,7 @@ static void do_split(struct input *in)
 	int level = 1 + take(in, 1) % 2;
 	int ret = ept_split(&root, &cache, (BASE + page) << 12, level);
 
-	check(ret == (model[page] ? 0 : -ENOENT), "split: %d", ret);
+	check(ret == (get(page) ? 0 : -ENOENT), "split: %d", ret);
 	if (!ret)
 		model_split(page, level);
 }
@@ -372,14 +435,14 @@ static void do_collapse(struct input *in)
 	check(ret == want, "collapse level %d: %d, model %d", level, ret, want);
 	if (ret)
 		return;
-	for (i = first; i < first + n; i++)
-		ad |= model[i] & (EPT_A | EPT_D);
+	for (i = first; i < first + n; i += run_of(i))
+		ad |= get(i) & (EPT_A | EPT_D);
 	if (flags && root.fmt.ad)
 		ad |= EPT_A;
-	set_pages(first, n, hpa | prot | EPT_MT_WB << EPT_MT_SHIFT | ad, level, false);
+	set_pages(first, n, hpa | prot | EPT_MT_WB << EPT_MT_SHIFT | ad, level);
 	set_table(page, level, false);
 	if (level == 3)
-		memset(&has_pt[first >> 9], 0, 512);
+		forget_pts(first);
 }
 
 static void do_flags(struct input *in)
@@ -410,22 +473,20 @@ static void do_flags(struct input *in)
 /* The CPU reads or writes a page */
 static void do_touch(struct input *in)
 {
-	unsigned int page = take_page(in), first, n, i;
+	unsigned int page = take_page(in), n;
 	u64 flags = take(in, 1) & 1 ? EPT_A | EPT_D : EPT_A;
 	struct ept_walk w;
 	bool there = ept_walk(&root, (BASE + page) << 12, &w);
 
-	check(there == !!model[page], "walk of page %#x", page);
+	check(there == !!get(page), "walk of page %#x", page);
 	if (!there || !root.fmt.ad)
 		return;
-	check(w.level == LEVEL(model[page]), "level %d", w.level);
+	check(w.level == LEVEL(get(page)), "level %d", w.level);
 	if (!(w.val & EPT_W))
 		flags = EPT_A;
 	*w.ptr |= flags;
 	n = ept_level_gfns(w.level);
-	first = page & ~(n - 1);
-	for (i = first; i < first + n; i++)
-		model[i] |= flags;
+	change(page & ~(n - 1), n, ~0ULL, flags, 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -443,13 +504,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	unsigned int i, steps = 0;
 
+	set_pages(0, PAGES, 0, 0);
 	check(!ept_init(&root, &fmt), "init");
 	memset(&zap, 0, sizeof(zap));
 	zap.leaf = on_zap;
 	refill();
-	while (in.pos < size && steps++ < 64) {
+	/* ops of one length, so that mutations do not shift those that follow */
+	while (in.pos < size && steps++ < 48) {
+		size_t next = in.pos + OP_BYTES;
+
 		ops[take(&in, 1) % 8](&in);
 		refill();
+		in.pos = next;
 	}
 	compare_all();
 	ept_destroy(&root);
@@ -459,11 +525,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(!backend_live(), "%ld tables left", backend_live());
 	backend_reset();
 
-	for (i = 0; i < PAGES / 512; i++) {
-		if (touched[i])
-			memset(&model[i * 512], 0, 512 * sizeof(*model));
-		touched[i] = has_pt[i] = false;
-	}
+	set_pages(0, PAGES, 0, 0);
+	forget_pts(0);
+	forget_pts(PAGES / 2);
 	has_pd[0] = has_pd[1] = false;
 	return 0;
 }
