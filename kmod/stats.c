@@ -67,7 +67,9 @@ struct stats_file {
 	char id[STATS_NAME_SIZE];
 };
 
-#define STATS_DESC_SIZE	(sizeof(struct kvm_stats_desc) + STATS_NAME_SIZE)
+/* A descriptor and the name behind it; newer kernels' struct has room for theirs. */
+#define STATS_DESC_HEAD	offsetof(struct kvm_stats_desc, name)
+#define STATS_DESC_SIZE	(STATS_DESC_HEAD + STATS_NAME_SIZE)
 
 /*
  * The whole file as it is now: header, id, descriptors, data. It is small, and
@@ -87,7 +89,6 @@ static void *stats_image(const struct stats_file *sf, size_t *size)
 	void *image;
 	u64 *data;
 
-	BUILD_BUG_ON(offsetof(struct kvm_stats_desc, name) != sizeof(struct kvm_stats_desc));
 	BUILD_BUG_ON((sizeof(head) + STATS_NAME_SIZE) % sizeof(u64));
 	BUILD_BUG_ON(STATS_DESC_SIZE % sizeof(u64));
 
@@ -107,8 +108,8 @@ static void *stats_image(const struct stats_file *sf, size_t *size)
 			.offset = i * sizeof(u64),
 		};
 
-		memcpy(at, &desc, sizeof(desc));
-		memcpy(at + sizeof(desc), set->names[i], STATS_NAME_SIZE);
+		memcpy(at, &desc, STATS_DESC_HEAD);
+		memcpy(at + STATS_DESC_HEAD, set->names[i], STATS_NAME_SIZE);
 		data[i] = set->read(sf->owner, i);
 	}
 	return image;

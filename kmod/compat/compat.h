@@ -24,4 +24,12 @@
 #define wrmsrq_safe	wrmsrl_safe
 #endif
 
+/* 6.8 renamed the VMX control, and says in the field's name that userspace may change it. */
+#ifdef HAVE_EXEC_ENABLE_XSAVES
+#define SECONDARY_EXEC_XSAVES	SECONDARY_EXEC_ENABLE_XSAVES
+#endif
+#ifdef HAVE_IMMEDIATE_EXIT_UNSAFE
+#define immediate_exit		immediate_exit__unsafe
+#endif
+
 #endif
