@@ -15,7 +15,6 @@
 #define K4	0x1000ULL
 #define M2	0x200000ULL
 #define G1	0x40000000ULL
-#define ALL	0, EPT_GFN_END
 
 static const struct ept_format full = {
 	.maxphyaddr = 46, .ad = true, .exec_only = true,
@@ -60,7 +59,7 @@ static void check_census(void)
 	struct census c = {};
 	int i;
 
-	expect_eq(ept_visit(&root, ALL, census_leaf, &c), 0);
+	expect_eq(ept_visit(&root, 0, EPT_GFN_END, census_leaf, &c), 0);
 	expect_eq(c.bad, 0);
 	for (i = 0; i < 3; i++)
 		expect_eq(atomic64_read(&root.leaves[i]), c.leaves[i]);
@@ -209,57 +208,70 @@ static void test_check_entry(void)
 	}
 }
 
+static unsigned int accepted, refused;
+
+/* Does the manual, or the contract of nx_large, allow this leaf? */
+static bool legal_leaf(const struct ept_format *fmt, int level, u64 prot,
+		       unsigned int mt)
+{
+	if (level < 1 || level > 3 || prot > EPT_RWX)
+		return false;
+	if (!(prot & EPT_R) && (prot != EPT_X || !fmt->exec_only))
+		return false;
+	if (mt > EPT_MT_WB || mt == 2 || mt == 3)
+		return false;
+	if (level > 1 && (!fmt->has_2m || (fmt->nx_large && prot & EPT_X)))
+		return false;
+	return level < 3 || fmt->has_1g;
+}
+
+static void map_and_check(const struct ept_format *fmt, int level, u64 prot,
+			  unsigned int mt, unsigned int flags)
+{
+	bool legal = legal_leaf(fmt, level, prot, mt);
+	struct ept_walk w;
+	int ret;
+
+	memset(&root, 0, sizeof(root));
+	ept_init(&root, fmt);
+	ept_cache_fill(&cache, EPT_CACHE_MAP);
+	ret = ept_map(&root, &cache, G1, G1, level, prot, mt, flags);
+	expect(ret == (legal ? 0 : -EINVAL),
+	       "level %d prot %llu mt %u flags %u: %d", level, prot, mt, flags,
+	       ret);
+	if (!ret) {
+		accepted++;
+		expect(ept_walk(&root, G1, &w), "not there");
+		expect_eq(ept_check_entry(fmt, w.val, w.level), EPT_OK);
+		expect_eq(w.level, level);
+		expect_eq(ept_leaf_memtype(w.val), mt);
+		expect_eq(w.val & EPT_RWX, prot);
+		expect_eq(!!(w.val & EPT_IPAT), !!(flags & EPT_MAP_IPAT));
+		expect_eq(!!(w.val & EPT_A), fmt->ad && flags & EPT_MAP_ACCESSED);
+		expect_eq(!!(w.val & EPT_D), fmt->ad && flags & EPT_MAP_DIRTY);
+	} else {
+		refused++;
+		expect_eq(atomic64_read(&root.tables), 1);
+	}
+	ept_destroy(&root);
+}
+
 /* Whatever the arguments, ept_map() makes no entry that is misconfigured */
 static void test_map_never_misconfigures(void)
 {
-	unsigned int f, mt, flags, accepted = 0, refused = 0;
-	int level;
-	u64 prot;
+	unsigned int f, i;
 
+	accepted = 0;
+	refused = 0;
 	for (f = 0; f < 32; f++) {
 		struct ept_format fmt = {
 			.maxphyaddr = 36, .ad = f & 1, .exec_only = f & 2,
 			.has_2m = f & 4, .has_1g = f & 8, .nx_large = f & 16,
 		};
 
-		for (level = 0; level <= 5; level++)
-		for (prot = 0; prot <= 8; prot++)
-		for (mt = 0; mt <= 8; mt++)
-		for (flags = 0; flags < 8; flags++) {
-			struct ept_walk w;
-			bool legal = level >= 1 && level <= 3 && prot < 8 &&
-				     (prot & EPT_R || (prot == EPT_X && fmt.exec_only)) &&
-				     mt < 7 && mt != 2 && mt != 3 &&
-				     (level < 2 || fmt.has_2m) &&
-				     (level < 3 || fmt.has_1g) &&
-				     !(level > 1 && fmt.nx_large && prot & EPT_X);
-			int ret;
-
-			memset(&root, 0, sizeof(root));
-			ept_init(&root, &fmt);
-			ept_cache_fill(&cache, EPT_CACHE_MAP);
-			ret = ept_map(&root, &cache, G1, G1, level, prot, mt, flags);
-			expect(ret == (legal ? 0 : -EINVAL),
-			       "fmt %#x level %d prot %llu mt %u flags %u: %d",
-			       f, level, prot, mt, flags, ret);
-			if (!ret) {
-				accepted++;
-				expect(ept_walk(&root, G1, &w), "not there");
-				expect_eq(ept_check_entry(&fmt, w.val, w.level), EPT_OK);
-				expect_eq(w.level, level);
-				expect_eq(ept_leaf_memtype(w.val), mt);
-				expect_eq(w.val & EPT_RWX, prot);
-				expect_eq(!!(w.val & EPT_IPAT), !!(flags & EPT_MAP_IPAT));
-				expect_eq(!!(w.val & EPT_A),
-					  fmt.ad && flags & EPT_MAP_ACCESSED);
-				expect_eq(!!(w.val & EPT_D),
-					  fmt.ad && flags & EPT_MAP_DIRTY);
-			} else {
-				refused++;
-				expect_eq(atomic64_read(&root.tables), 1);
-			}
-			ept_destroy(&root);
-		}
+		/* levels 0..5, rights 0..8, types 0..8, flags 0..7 */
+		for (i = 0; i < 6 * 9 * 9 * 8; i++)
+			map_and_check(&fmt, i % 6, i / 6 % 9, i / 54 % 9, i / 486);
 	}
 	expect(accepted && refused, "one side never seen");
 	ept_cache_drain(&cache);
@@ -433,7 +445,7 @@ static void test_zap(void)
 	int i;
 
 	begin(&full);
-	expect(!zap(ALL, 0), "nothing there, yet something was zapped");
+	expect(!zap(0, EPT_GFN_END, 0), "nothing there, yet something was zapped");
 
 	for (i = 0; i < 512; i++)
 		expect_eq(map(i * K4, i * K4, 1, EPT_RWX), 0);
@@ -691,20 +703,20 @@ static void test_harvest(void)
 	expect_eq(map(K4, K4, 1, EPT_RWX), 0);
 	expect_eq(map(2 * K4, 2 * K4, 1, EPT_RWX), 0);
 	expect_eq(map(M2, M2, 2, EPT_RWX), 0);
-	expect(!harvest(ALL, EPT_A | EPT_D, EPT_A | EPT_D), "all clear");
+	expect(!harvest(0, EPT_GFN_END, EPT_A | EPT_D, EPT_A | EPT_D), "all clear");
 	expect_eq(seen.n, 0);
 
 	touch(K4, EPT_A);
 	touch(2 * K4, EPT_A | EPT_D);
 	touch(M2, EPT_A | EPT_D);
 	/* looking clears nothing */
-	expect(!harvest(ALL, EPT_D, 0), "no flush for looking");
+	expect(!harvest(0, EPT_GFN_END, EPT_D, 0), "no flush for looking");
 	expect_eq(seen.n, 2);
 	expect_eq(seen.gfn[0], 2);
 	expect_eq(seen.bits[0], EPT_D);
 	expect_eq(seen.gfn[1], 512);
 	expect_eq(seen.level[1], 2);
-	expect(!harvest(ALL, EPT_A, 0), "no flush for looking");
+	expect(!harvest(0, EPT_GFN_END, EPT_A, 0), "no flush for looking");
 	expect_eq(seen.n, 3);
 	/* only the range, only the flag */
 	expect(harvest(0, 512, EPT_D, EPT_D), "flush needed");
@@ -716,7 +728,7 @@ static void test_harvest(void)
 	expect_eq(entry_at(2 * K4), 2 * K4 | 0x37);
 	expect_eq(entry_at(M2), M2 | 0x3b7);
 	/* no callback */
-	expect(ept_harvest(&root, ALL, EPT_D, EPT_A | EPT_D, NULL, NULL), "flush");
+	expect(ept_harvest(&root, 0, EPT_GFN_END, EPT_D, EPT_A | EPT_D, NULL, NULL), "flush");
 	expect_eq(entry_at(M2), M2 | 0xb7);
 	end();
 
@@ -724,18 +736,18 @@ static void test_harvest(void)
 	begin(&poor);
 	expect_eq(map(0, 0, 1, EPT_RWX), 0);
 	expect_eq(map(K4, K4, 1, EPT_R), 0);
-	expect(!harvest(ALL, EPT_D, 0), "no flush for looking");
+	expect(!harvest(0, EPT_GFN_END, EPT_D, 0), "no flush for looking");
 	expect_eq(seen.n, 1);
 	expect_eq(seen.gfn[0], 0);
-	expect(!harvest(ALL, EPT_A, EPT_A), "nothing to clear");
+	expect(!harvest(0, EPT_GFN_END, EPT_A, EPT_A), "nothing to clear");
 	expect_eq(seen.n, 2);
-	expect(harvest(ALL, EPT_D, EPT_D), "flush needed");
+	expect(harvest(0, EPT_GFN_END, EPT_D, EPT_D), "flush needed");
 	expect_eq(seen.n, 1);
 	expect_eq(entry_at(0) & EPT_RWX, EPT_R | EPT_X);
-	expect(!harvest(ALL, EPT_D, EPT_D), "clean now");
+	expect(!harvest(0, EPT_GFN_END, EPT_D, EPT_D), "clean now");
 	expect_eq(seen.n, 0);
 	expect_eq(map(0, 0, 1, EPT_RWX), 0);	/* the write fault */
-	expect(!harvest(ALL, EPT_D, 0), "looking");
+	expect(!harvest(0, EPT_GFN_END, EPT_D, 0), "looking");
 	expect_eq(seen.n, 1);
 	end();
 }
@@ -755,7 +767,7 @@ static void test_visit(void)
 	expect_eq(map(0, 0, 1, EPT_R), 0);
 	expect_eq(map(M2, M2, 2, EPT_R), 0);
 	expect_eq(map(G1, G1, 3, EPT_R), 0);
-	expect_eq(ept_visit(&root, ALL, stop_at, &stop), 7);
+	expect_eq(ept_visit(&root, 0, EPT_GFN_END, stop_at, &stop), 7);
 	expect_eq(ept_visit(&root, 513, 514, stop_at, &stop), 7);
 	expect_eq(ept_visit(&root, 0, 512, stop_at, &stop), 0);
 	expect_eq(ept_visit(&root, 1024, EPT_GFN_END, stop_at, &stop), 0);
@@ -1042,7 +1054,7 @@ static void test_race(void)
 			pthread_join(t[i], NULL);
 		WRITE_ONCE(race_stop, true);
 		pthread_join(cpu, NULL);
-		ept_visit(&root, ALL, race_leaf, NULL);
+		ept_visit(&root, 0, EPT_GFN_END, race_leaf, NULL);
 		expect_eq(race_bad, 0);
 		end();
 	}

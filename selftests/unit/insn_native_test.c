@@ -306,7 +306,8 @@ static void set_up(void)
 	have_movbe = c & bit_MOVBE;
 	have_sse41 = c & bit_SSE4_1;
 	for (i = 0; i < SCRATCH; i++)
-		shadow[i] = low->scratch[i] = rnd();
+		low->scratch[i] = rnd();
+	memcpy(shadow, low->scratch, SCRATCH);
 }
 
 /* Run what is at low->code; 0 or the signal it got */

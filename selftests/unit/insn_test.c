@@ -241,7 +241,8 @@ static void test_addresses(void)
 		{ EMYS_INSN_64, { 0x67, 0x8a, 0x05, 0, 0, 0, 0xf0 }, 7, DS, 0xeffffff7 },
 		{ EMYS_INSN_64, { 0x26, 0x8a, 0x00 }, 3, DS, 0x1111111111110010 },
 		{ EMYS_INSN_64, { 0x64, 0x2e, 0x8a, 0x00 }, 4, FS, 0x1111111111110010 },
-		{ EMYS_INSN_64, { 0x65, 0xa0, 8, 7, 6, 5, 4, 3, 2, 1 }, 10, GS, 0x0102030405060708 },
+		{ EMYS_INSN_64, { 0x65, 0xa0, 8, 7, 6, 5, 4, 3, 2, 1 }, 10, GS,
+		  0x0102030405060708 },
 		{ EMYS_INSN_64, { 0x67, 0x8a, 0x00 }, 3, DS, 0x11110010 },
 		/* bit tests reach beyond: EAX = 0x11110010, AX = 0x10, bit / size */
 		{ EMYS_INSN_64, { 0x0f, 0xa3, 0x03 }, 3, DS, 0x4444444446662040 },
@@ -293,7 +294,7 @@ static void test_string_source(void)
 /* One element at a time; the address size decides how much of a register moves */
 static void test_rep_steps(void)
 {
-	static const struct {
+	static const struct rep_case {
 		enum emys_insn_mode mode;
 		u8 bytes[3];
 		u64 size, mask;
@@ -305,10 +306,12 @@ static void test_rep_steps(void)
 		{ EMYS_INSN_64, { 0xf3, 0x48, 0xab }, 8, ~0ULL },
 		{ EMYS_INSN_64, { 0xf3, 0x67, 0xab }, 4, 0xffffffff },
 	};
-	unsigned int i, down, n;
+	unsigned int i, n;
 
-	for (i = 0; i < sizeof(t) / sizeof(*t); i++) for (down = 0; down < 2; down++) {
-		u64 keep = t[i].mask == 0xffff ? ~t[i].mask : 0;
+	for (i = 0; i < 2 * sizeof(t) / sizeof(*t); i++) {
+		const struct rep_case *c = &t[i / 2];
+		bool down = i % 2;
+		u64 keep = c->mask == 0xffff ? ~c->mask : 0;
 		struct emys_insn_cpu cpu = distinct;
 		struct emys_insn_result res;
 		struct emys_insn insn;
@@ -316,9 +319,9 @@ static void test_rep_steps(void)
 		u64 rdi = cpu.gpr[EMYS_RDI];
 
 		cpu.rip = 0x1000;
-		cpu.gpr[EMYS_RCX] = (distinct.gpr[EMYS_RCX] & ~t[i].mask) | 3;
+		cpu.gpr[EMYS_RCX] = (distinct.gpr[EMYS_RCX] & ~c->mask) | 3;
 		cpu.rflags = 2 | (down ? DF : 0);
-		expect_eq(decode(&insn, t[i].bytes, t[i].bytes[2] ? 3 : 2, t[i].mode), 0);
+		expect_eq(decode(&insn, c->bytes, c->bytes[2] ? 3 : 2, c->mode), 0);
 		for (n = 3; n; n--) {
 			expect_eq(emys_insn_left(&insn, &cpu), n);
 			emys_insn_execute(&insn, &cpu, in, NULL, &res);
@@ -326,8 +329,8 @@ static void test_rep_steps(void)
 			expect_eq(res.again, n > 1);
 			cpu = res.cpu;
 			expect_eq(cpu.rip, 0x1000 + (n > 1 ? 0 : insn.length));
-			rdi += down ? -t[i].size : t[i].size;
-			expect_eq(cpu.gpr[EMYS_RDI], (rdi & t[i].mask) |
+			rdi += down ? -c->size : c->size;
+			expect_eq(cpu.gpr[EMYS_RDI], (rdi & c->mask) |
 				  (distinct.gpr[EMYS_RDI] & keep));
 		}
 		/* no element: no access, but the instruction is over */
