@@ -336,7 +336,9 @@ static int check(int argc, char **argv)
 		msg("check: %s: not an option", argv[optind]);
 		return command_usage(&cmd_check);
 	}
-	c.module = strstr(c.device, "kvm") ? "kvm_intel" : "emys";
+	c.module = !strstr(c.device, "kvm") ? "emys" :
+		   access("/sys/module/kvm_amd", F_OK) ? "kvm_intel" :
+		   "kvm_amd";
 	c.doc = json_object();
 	c.missing = json_array();
 
