@@ -9,7 +9,7 @@ from machine import Machine
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 REPO = os.path.dirname(os.path.dirname(HERE))
-KERNELS = ("6.1", "6.12", "watch", "lean")
+KERNELS = ("6.1", "6.12", "watch")
 
 CMDLINE = ("console=ttyS0,115200 nokaslr no_timer_check tsc_early_khz=50000 cryptomgr.notests "
            "log_buf_len=1M printk.devkmsg=on oops=panic panic=-1 reboot=t")
