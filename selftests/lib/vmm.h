@@ -18,7 +18,7 @@
 #include "ksft.h"
 
 #define VM_MEM		(16ull << 20)	/* default size of slot 0, bytes */
-#define VM_MAPPED	(8ull << 30)	/* identity-mapped by vm_create() */
+#define VM_MAPPED	(12ull << 30)	/* identity-mapped by vm_create() */
 #define VM_MAX_VCPUS	16
 
 /* guest-physical layout below 1 MiB; 1 MiB to 4 MiB is the test's own */
