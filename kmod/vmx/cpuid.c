@@ -355,7 +355,7 @@ static struct cpuid_index *cpuid_index(const struct emys_vcpu *vcpu)
 	return (struct cpuid_index *)(vcpu->cpuid + vcpu->nr_cpuid);
 }
 
-static u16 *cpuid_slot(struct cpuid_index *x, u32 function)
+static __always_inline u16 *cpuid_slot(struct cpuid_index *x, u32 function)
 {
 	u32 low = function & (CPUID_DIRECT - 1);
 
@@ -371,29 +371,36 @@ static u16 *cpuid_slot(struct cpuid_index *x, u32 function)
 	}
 }
 
+/* The first entry of @function with subleaf @index, from number @i (plus one) on. */
+static __always_inline struct kvm_cpuid_entry2 *
+cpuid_chain(const struct emys_vcpu *vcpu, u32 i, u32 index)
+{
+	struct kvm_cpuid_entry2 *e;
+
+	for (; i; i = cpuid_index(vcpu)->next[i - 1]) {
+		e = &vcpu->cpuid[i - 1];
+		if (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index)
+			return e;
+	}
+	return NULL;
+}
+
 static struct kvm_cpuid_entry2 *cpuid_find(const struct emys_vcpu *vcpu, u32 function, u32 index)
 {
-	struct cpuid_index *x = cpuid_index(vcpu);
-	struct kvm_cpuid_entry2 *e;
 	u32 i = 0;
 	u16 *slot;
 
 	if (unlikely(!vcpu->nr_cpuid))
 		return NULL;
-	slot = cpuid_slot(x, function);
-	if (likely(slot)) {
+	slot = cpuid_slot(cpuid_index(vcpu), function);
+	if (slot) {
 		i = *slot;
 	} else {
 		while (i < vcpu->nr_cpuid && vcpu->cpuid[i].function != function)
 			i++;
 		i = i < vcpu->nr_cpuid ? i + 1 : 0;
 	}
-	for (; i; i = x->next[i - 1]) {
-		e = &vcpu->cpuid[i - 1];
-		if (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index)
-			return e;
-	}
-	return NULL;
+	return cpuid_chain(vcpu, i, index);
 }
 
 static bool cpuid_is_amd(const struct kvm_cpuid_entry2 *e)
@@ -448,36 +455,52 @@ static bool cpuid_out_of_range(const struct emys_vcpu *vcpu, u32 function)
 	return !range || function > range->eax;
 }
 
-void cpuid_emulate(struct emys_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+/* A leaf that has no entry of its own. */
+static noinline void cpuid_emulate_rest(struct emys_vcpu *vcpu, u32 function, u32 index)
 {
-	u32 function = *eax, index = *ecx;
-	struct kvm_cpuid_entry2 *e, *top;
+	struct kvm_cpuid_entry2 answer = {}, *e, *top;
 
 	e = cpuid_find(vcpu, function, index);
-	if (unlikely(!e) && vcpu->nr_cpuid && cpuid_index(vcpu)->redirect) {
+	if (!e && vcpu->nr_cpuid && cpuid_index(vcpu)->redirect) {
 		top = cpuid_find(vcpu, 0, 0);
 		if (top && cpuid_out_of_range(vcpu, function))
 			e = cpuid_find(vcpu, top->eax, index);
 	}
-	if (likely(e)) {
-		*eax = e->eax;
-		*ebx = e->ebx;
-		*ecx = e->ecx;
-		*edx = e->edx;
-		return;
-	}
-	*eax = 0;
-	*ebx = 0;
-	*ecx = 0;
-	*edx = 0;
-	/* A level of topology that is not there: its number, and the x2APIC ID as at any level. */
-	if (function == 0xb || function == 0x1f) {
+	if (e) {
+		answer = *e;
+	} else if (function == 0xb || function == 0x1f) {
+		/* A level of topology that is not there: its number, and the x2APIC ID as at any. */
 		e = cpuid_find(vcpu, function, 1);
 		if (e) {
-			*ecx = index & 0xff;
-			*edx = e->edx;
+			answer.ecx = index & 0xff;
+			answer.edx = e->edx;
 		}
 	}
+	vcpu->regs[0] = answer.eax;
+	vcpu->regs[3] = answer.ebx;
+	vcpu->regs[1] = answer.ecx;
+	vcpu->regs[2] = answer.edx;
+}
+
+void cpuid_emulate(struct emys_vcpu *vcpu)
+{
+	u32 function = vcpu->regs[0], index = vcpu->regs[1];
+	struct kvm_cpuid_entry2 *e = NULL;
+	u16 *slot;
+
+	if (likely(vcpu->nr_cpuid)) {
+		slot = cpuid_slot(cpuid_index(vcpu), function);
+		if (likely(slot))
+			e = cpuid_chain(vcpu, *slot, index);
+	}
+	if (unlikely(!e)) {
+		cpuid_emulate_rest(vcpu, function, index);
+		return;
+	}
+	vcpu->regs[0] = e->eax;
+	vcpu->regs[3] = e->ebx;
+	vcpu->regs[1] = e->ecx;
+	vcpu->regs[2] = e->edx;
 }
 
 /* -- a vCPU's own ------------------------------------------------------------------ */

@@ -78,13 +78,7 @@ static int fast_window(struct emys_vcpu *vcpu)
 
 static int fast_cpuid(struct emys_vcpu *vcpu)
 {
-	u32 eax = vcpu->regs[0], ebx, ecx = vcpu->regs[1], edx;
-
-	cpuid_emulate(vcpu, &eax, &ebx, &ecx, &edx);
-	vcpu->regs[0] = eax;
-	vcpu->regs[3] = ebx;
-	vcpu->regs[1] = ecx;
-	vcpu->regs[2] = edx;
+	cpuid_emulate(vcpu);
 	vmx_skip(vcpu);
 	return EMYS_RESUME;
 }

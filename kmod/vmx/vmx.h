@@ -264,8 +264,8 @@ int cpuid_supported(struct kvm_cpuid_entry2 *e, u32 max);
 int cpuid_set(struct emys_vcpu *vcpu, struct kvm_cpuid_entry2 *e, u32 nr);
 /* Recompute what depends on CR4, XCR0, APIC base, MISC_ENABLE (OSXSAVE, leaf 0xD sizes, APIC bit). */
 void cpuid_update(struct emys_vcpu *vcpu);
-/* The CPUID instruction. Never sleeps. */
-void cpuid_emulate(struct emys_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/* The CPUID instruction, on vcpu->regs. Never sleeps. */
+void cpuid_emulate(struct emys_vcpu *vcpu);
 
 /* -- FPU (fpu.c) --------------------------------------------------------------- */
 
