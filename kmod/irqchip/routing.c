@@ -59,7 +59,7 @@ static struct irq_routing *build(struct emys_vm *vm,
 				 const struct kvm_irq_routing_entry *entries, u32 nr)
 {
 	struct irq_routing *t;
-	u32 i, j, nr_gsi = 0;
+	u32 i, j, gsi, nr_gsi = 0;
 	int err;
 
 	for (i = 0; i < nr; i++) {
@@ -85,20 +85,21 @@ static struct irq_routing *build(struct emys_vm *vm,
 	for (i = 2; i < nr_gsi + 2; i++)
 		t->first[i] += t->first[i - 1];
 	for (i = 0; i < nr; i++) {
-		u32 gsi = entries[i].gsi;
-		struct irq_route *r = &t->route[t->first[gsi + 1]];
+		struct irq_route *r;
 
+		gsi = entries[i].gsi;
+		r = &t->route[t->first[gsi + 1]++];
 		fill_route(r, &entries[i]);
-		for (j = t->first[gsi]; j < t->first[gsi + 1]; j++) {
-			if (conflict(&t->route[j], r)) {
-				err = -EINVAL;
-				goto err_free;
-			}
-		}
-		t->first[gsi + 1]++;
 		if (r->type == KVM_IRQ_ROUTING_IRQCHIP)
 			t->pin_gsi[r->chip][r->pin] = gsi;
 	}
+	/* now first[g] is the start of g; of three that go together the fourth conflicts */
+	err = -EINVAL;
+	for (gsi = 0; gsi < nr_gsi; gsi++)
+		for (i = t->first[gsi]; i < t->first[gsi + 1]; i++)
+			for (j = t->first[gsi]; j < i; j++)
+				if (conflict(&t->route[j], &t->route[i]))
+					goto err_free;
 	return t;
 
 err_free:
