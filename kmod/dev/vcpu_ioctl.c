@@ -273,6 +273,17 @@ static long vcpu_set_lapic(struct dev_call *call)
 	return lapic_set_state(call->vcpu, call->buf);
 }
 
+/*
+ * There is no TPR page (KVM_CAP_VAPIC is absent), and 0 says that none is
+ * wanted: QEMU does at every reset, whatever the capability.
+ */
+static long vcpu_set_vapic_addr(struct dev_call *call)
+{
+	const struct kvm_vapic_addr *va = call->buf;
+
+	return va->vapic_addr ? -EINVAL : 0;
+}
+
 static long vcpu_get_mp_state(struct dev_call *call)
 {
 	struct kvm_mp_state *mp = call->buf;
@@ -382,6 +393,7 @@ static const struct dev_row vcpu_rows[] = {
 	{ KVM_NMI, 0, 0, 0, vcpu_nmi },
 	{ KVM_GET_LAPIC, DEV_LAPIC, 0, sizeof(struct kvm_lapic_state), vcpu_get_lapic },
 	{ KVM_SET_LAPIC, DEV_LAPIC, sizeof(struct kvm_lapic_state), 0, vcpu_set_lapic },
+	{ KVM_SET_VAPIC_ADDR, DEV_LAPIC, sizeof(struct kvm_vapic_addr), 0, vcpu_set_vapic_addr },
 	{ KVM_GET_MSRS, DEV_RAW, 0, 0, vcpu_get_msrs },
 	{ KVM_SET_MSRS, DEV_RAW, 0, 0, vcpu_set_msrs },
 	{ KVM_SET_CPUID, DEV_RAW, 0, 0, vcpu_set_cpuid },
