@@ -86,7 +86,7 @@ def fill(archive, args, kernel):
         archive.copy(file, name)
         setup.append("load /%s %s" % (name, params))
 
-    vmctl = os.environ.get("EMYS_VMCTL", REPO + "/build/vmctl")
+    vmctl = os.environ.get("EMYS_VMCTL", REPO + "/userspace/vmctl/vmctl")
     if os.path.isfile(vmctl):
         archive.copy(vmctl, "payload/bin/vmctl")
     if args.guest or args.guest_elf:
