@@ -30,7 +30,9 @@ static enum hrtimer_restart expired(struct hrtimer *timer)
 	}
 	if (!l->timer.periodic)
 		return HRTIMER_NORESTART;
-	hrtimer_forward_now(timer, ns_to_ktime(l->timer.period_ns));
+	/* leave half a period to the guest even when the host is late */
+	hrtimer_forward(timer, ktime_add_ns(ktime_get(), l->timer.period_ns / 2),
+			ns_to_ktime(l->timer.period_ns));
 	l->timer.target = hrtimer_get_expires(timer);
 	return HRTIMER_RESTART;
 }

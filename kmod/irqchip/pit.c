@@ -55,30 +55,32 @@ static enum hrtimer_restart expired(struct hrtimer *timer)
 	struct emys_pit *pit = container_of(timer, struct emys_pit, timer);
 	enum hrtimer_restart ret = HRTIMER_NORESTART;
 	unsigned long flags;
-	bool send = false;
-	u64 n = 1;
+	bool mine, send;
+	u64 n;
+
+	raw_spin_lock_irqsave(&pit->lock, flags);
+	mine = pit->armed && !hrtimer_is_queued(timer);
+	send = mine && (!pit->reinject || pit->acked);
+	if (send && pit->reinject)
+		pit->acked = false;
+	if (mine && !pit->period_ns)
+		pit->armed = false;
+	raw_spin_unlock_irqrestore(&pit->lock, flags);
+	if (!mine)
+		return ret;
+	if (send)
+		tick(pit);
 
 	raw_spin_lock_irqsave(&pit->lock, flags);
 	if (pit->armed && !hrtimer_is_queued(timer)) {
-		if (pit->period_ns) {
-			n = hrtimer_forward_now(timer, ns_to_ktime(pit->period_ns));
-			ret = HRTIMER_RESTART;
-		} else {
-			pit->armed = false;
-		}
-		if (!pit->reinject) {
-			send = true;
-		} else if (pit->acked) {
-			pit->acked = false;
-			send = true;
-			n--;
-		}
+		/* leave half a period to the guest even when the host is late */
+		n = hrtimer_forward(timer, ktime_add_ns(ktime_get(), pit->period_ns / 2),
+				    ns_to_ktime(pit->period_ns));
 		if (pit->reinject)
-			pit->owed = min_t(u64, pit->owed + n, INT_MAX);
+			pit->owed = min_t(u64, pit->owed + n - send, INT_MAX);
+		ret = HRTIMER_RESTART;
 	}
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
-	if (send)
-		tick(pit);
 	return ret;
 }
 

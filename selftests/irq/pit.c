@@ -115,20 +115,20 @@ static void guest_irq0(void)
 	apic_write(APIC_LVT0, APIC_LVT_EXTINT);
 	pic_init(BASE, 0xfffe);
 	t = rdtsc();
-	load(0, 2, HZ / 1000);		/* every millisecond */
+	load(0, 2, HZ / 100);		/* every 10 ms */
 	while (irqs < 5) {
 		safe_halt();
 		cli();
 	}
 	took = rdtsc() - t;
-	GUEST_ASSERT_AT(took * 10 >= tsc_khz * 5 * 7, took, tsc_khz);
+	GUEST_ASSERT_AT(took * 10 >= tsc_khz * 50 * 7, took, tsc_khz);
 	/* mode 0: once */
-	load(0, 0, HZ / 1000);
+	load(0, 0, HZ / 100);
 	sti_nop_cli();
 	irqs = 0;
 	t = rdtsc();
 	sti();
-	while (rdtsc() - t < tsc_khz * 4)
+	while (rdtsc() - t < tsc_khz * 40)
 		cpu_pause();
 	cli();
 	GUEST_ASSERT_EQ(irqs, 1);
