@@ -45,8 +45,8 @@ static u64 serve_until_ucall(struct vcpu *vcpu)
 		reason = vcpu_exit(vcpu);
 		if (reason == EXIT_UCALL)
 			return vcpu->uc.cmd;
-		CHECK_MSG(reason == KVM_EXIT_MMIO, "exit %s (%u)",
-			  exit_name(reason), reason);
+		if (reason != KVM_EXIT_MMIO)
+			vcpu_bad_exit(vcpu, reason, KVM_EXIT_MMIO);
 		serve(vcpu);
 	}
 }

@@ -303,7 +303,8 @@ static void test_fault(void)
 		reason = vcpu_exit(vcpu);
 	} while (reason == KVM_EXIT_IO &&
 		 vcpu->run->io.direction == KVM_EXIT_IO_IN);
-	CHECK_EQ(reason, EXIT_UCALL);
+	if (reason != EXIT_UCALL)
+		vcpu_bad_exit(vcpu, reason, EXIT_UCALL);
 	CHECK_EQ(vcpu->uc.arg[0], 1);
 	vcpu_done(vcpu);
 }

@@ -455,8 +455,12 @@ static u32 take_ucall(struct vcpu *vcpu)
 u32 vcpu_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	int r = vcpu_run_raw(vcpu);
+	int r;
 
+	/* EAGAIN: a vCPU that waited for its INIT or SIPI has got it */
+	do {
+		r = vcpu_run_raw(vcpu);
+	} while (r == -EAGAIN);
 	if (r == -EINTR)
 		return EXIT_INTR;
 	CHECK_MSG(!r, "KVM_RUN: %s", strerror(-r));
@@ -466,7 +470,7 @@ u32 vcpu_exit(struct vcpu *vcpu)
 	return run->exit_reason;
 }
 
-static void __noreturn bad_exit(struct vcpu *vcpu, u32 got, u32 want)
+void vcpu_bad_exit(struct vcpu *vcpu, u32 got, u32 want)
 {
 	struct kvm_run *run = vcpu->run;
 	struct kvm_regs regs;
@@ -491,7 +495,9 @@ static void __noreturn bad_exit(struct vcpu *vcpu, u32 got, u32 want)
 			   (unsigned long long)
 			   run->fail_entry.hardware_entry_failure_reason);
 	else if (got == KVM_EXIT_INTERNAL_ERROR)
-		ksft_print("suberror %u", run->internal.suberror);
+		ksft_print("suberror %u, data %llx %llx", run->internal.suberror,
+			   (unsigned long long)run->internal.data[0],
+			   (unsigned long long)run->internal.data[1]);
 	FAIL("exit is %s (%u), expected %s (%u)", exit_name(got), got,
 	     exit_name(want), want);
 }
@@ -501,7 +507,7 @@ void vcpu_expect(struct vcpu *vcpu, u32 reason)
 	u32 got = vcpu_exit(vcpu);
 
 	if (got != reason)
-		bad_exit(vcpu, got, reason);
+		vcpu_bad_exit(vcpu, got, reason);
 }
 
 void vcpu_sync(struct vcpu *vcpu, u64 stage)

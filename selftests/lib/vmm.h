@@ -119,6 +119,8 @@ int vcpu_run_raw(struct vcpu *vcpu);
  * or an unexpected trap ends the case; another is EXIT_UCALL.
  */
 u32 vcpu_exit(struct vcpu *vcpu);
+/* fail, and say what exit there was and where */
+void __noreturn vcpu_bad_exit(struct vcpu *vcpu, u32 got, u32 want);
 /* run to an exit of this reason, or fail */
 void vcpu_expect(struct vcpu *vcpu, u32 reason);
 /* run to the next ucall, which must be UCALL_SYNC of this stage */
