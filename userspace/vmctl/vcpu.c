@@ -34,15 +34,14 @@
 
 static int set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-	struct {
-		struct kvm_msrs info;
-		struct kvm_msr_entry entry;
-	} m = {
-		.info.nmsrs = 1,
-		.entry = { .index = index, .data = value },
-	};
-	int rc = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &m);
+	const struct kvm_msr_entry entry = { .index = index, .data = value };
+	uint64_t buf[(sizeof(struct kvm_msrs) + sizeof(entry)) / 8] = { 0 };
+	struct kvm_msrs *msrs = (struct kvm_msrs *)buf;
+	int rc;
 
+	msrs->nmsrs = 1;
+	memcpy(buf + sizeof(*msrs) / 8, &entry, sizeof(entry));
+	rc = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, msrs);
 	if (rc == 1)
 		return 0;
 	msg("vCPU %u: cannot set MSR %#x to %#llx: %s", vcpu->id, index,

@@ -4,9 +4,10 @@
 #
 # usage: machine.sh DEVICE GUEST TTY [VMLINUZ INITRD [VMLINUX]]
 #
-# GUEST is test/guest, TTY is test/tty. VMLINUZ and INITRD are a Linux guest whose init prints
-# "processors: N" and takes emys.do= words; without them its tests are skipped.
-# MACHINE_WORDS is what that guest needs on its command line besides.
+# GUEST is test/guest, TTY is test/tty. VMLINUZ and INITRD are a Linux guest
+# whose init prints "processors: N" and takes emys.do= words; without them its
+# tests are skipped. MACHINE_WORDS is what that guest needs on its command line
+# besides.
 
 device=$1 guest=$2 tty=$3 vmlinuz=$4 initrd=$5 vmlinux=$6
 words="console=ttyS0 quiet $MACHINE_WORDS"
