@@ -16,7 +16,7 @@
 #include "dev.h"
 #include "emys.h"
 
-/* Arguments up to this size live on the dispatcher's stack. */
+/* Arguments up to this size live on the stack. */
 #define DEV_STACK_ARG	512
 
 static const struct dev_row *dev_find(const struct dev_table *table, unsigned int cmd)
@@ -65,14 +65,41 @@ static long dev_call_locked(const struct dev_row *row, struct dev_call *call)
 	return ret;
 }
 
+/*
+ * A call with an argument to copy. Apart from dev_dispatch(), because kernels
+ * that clear every stack variable would clear this buffer for KVM_RUN as well.
+ */
+static noinline long dev_call_copy(const struct dev_row *row, struct dev_call *call)
+{
+	size_t size = max(row->in, row->out);
+	u64 small[DEV_STACK_ARG / sizeof(u64)];
+	long ret;
+
+	if (size > sizeof(small)) {
+		call->buf = kzalloc(size, GFP_KERNEL_ACCOUNT);
+		if (!call->buf)
+			return -ENOMEM;
+	} else {
+		memset(small, 0, size);
+		call->buf = small;
+	}
+	ret = -EFAULT;
+	if (row->in && copy_from_user(call->buf, dev_uptr(call), row->in))
+		goto out;
+	ret = dev_call_locked(row, call);
+	if (ret >= 0 && row->out && copy_to_user(dev_uptr(call), call->buf, row->out))
+		ret = -EFAULT;
+out:
+	if (size > sizeof(small))
+		kfree(call->buf);
+	return ret;
+}
+
 long dev_dispatch(const struct dev_table *table, struct emys_vm *vm, struct emys_vcpu *vcpu,
 		  unsigned int cmd, unsigned long arg)
 {
 	struct dev_call call = { .vm = vm, .vcpu = vcpu, .arg = arg };
 	const struct dev_row *row;
-	u64 small[DEV_STACK_ARG / sizeof(u64)];
-	size_t size;
-	long ret;
 
 	if (vm && (vm->mm != current->mm || READ_ONCE(vm->dead)))
 		return -EIO;
@@ -81,26 +108,9 @@ long dev_dispatch(const struct dev_table *table, struct emys_vm *vm, struct emys
 		return table->unknown;
 	if ((row->flags & DEV_ARG_ZERO) && arg)
 		return -EINVAL;
-
-	size = max(row->in, row->out);
-	if (size > sizeof(small)) {
-		call.buf = kzalloc(size, GFP_KERNEL_ACCOUNT);
-		if (!call.buf)
-			return -ENOMEM;
-	} else if (size) {
-		memset(small, 0, size);
-		call.buf = small;
-	}
-	ret = -EFAULT;
-	if (row->in && copy_from_user(call.buf, dev_uptr(&call), row->in))
-		goto out;
-	ret = dev_call_locked(row, &call);
-	if (ret >= 0 && row->out && copy_to_user(dev_uptr(&call), call.buf, row->out))
-		ret = -EFAULT;
-out:
-	if (size > sizeof(small))
-		kfree(call.buf);
-	return ret;
+	if (!row->in && !row->out)
+		return dev_call_locked(row, &call);
+	return dev_call_copy(row, &call);
 }
 
 /* -- /dev/emys ------------------------------------------------------------- */
