@@ -38,7 +38,7 @@ enum dev_row_flags {
 	DEV_LAPIC	= 1 << 4,	/* -EINVAL without a local APIC in the kernel */
 	DEV_PIT		= 1 << 5,	/* -ENXIO without a PIT in the kernel */
 	DEV_ASYNC	= 1 << 6,	/* without vcpu->mutex */
-	DEV_RAW		= 1 << 7,	/* variable length: the handler copies by call->arg itself */
+	DEV_RAW		= 1 << 7,	/* variable length: the handler copies it */
 };
 
 /* One call. vm is NULL on /dev/emys, vcpu is NULL but on a vCPU. */

@@ -186,7 +186,7 @@ static long system_msr_feature_list(struct dev_call *call)
 	return system_index_list(call, msr_feature_list, msr_feature_list_nr);
 }
 
-/* Feature MSRs: what a new vCPU would have. Stops at the first unknown one and says how many it did. */
+/* Feature MSRs: what a new vCPU would have. The number done before the first unknown one. */
 static long system_get_msrs(struct dev_call *call)
 {
 	struct kvm_msrs __user *user = dev_uptr(call);

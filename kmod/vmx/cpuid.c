@@ -30,7 +30,7 @@ enum cpuid_reg { EAX, EBX, ECX, EDX };
 static const struct cpuid_word {
 	u32 function, index;
 	enum cpuid_reg reg;
-	int word;		/* of boot_cpu_data.x86_capability: what the host has not disabled */
+	int word;		/* of x86_capability: what the host has not disabled */
 	u32 pass, own, ymm, zmm;
 } cpuid_words[] = {
 	{
@@ -223,7 +223,7 @@ static void list_basic(struct cpuid_list *l)
 		case 1:
 			e = list_native(l, 1, 0, false);
 			cpuid_mask(e);
-			/* CLFLUSH line size; the VMM fills in the APIC ID and the number of CPUs. */
+			/* CLFLUSH line size; the VMM adds APIC ID and number of CPUs. */
 			e->ebx &= 0xff00;
 			break;
 		case 2:
@@ -469,7 +469,7 @@ static noinline void cpuid_emulate_rest(struct emys_vcpu *vcpu, u32 function, u3
 	if (e) {
 		answer = *e;
 	} else if (function == 0xb || function == 0x1f) {
-		/* A level of topology that is not there: its number, and the x2APIC ID as at any. */
+		/* No such level of topology: its number, and the x2APIC ID as at any. */
 		e = cpuid_find(vcpu, function, 1);
 		if (e) {
 			answer.ecx = index & 0xff;

@@ -120,7 +120,7 @@ static void fpu_learn_mxcsr(void *area)
 
 int fpu_init(struct emys_vcpu *vcpu)
 {
-	BUILD_BUG_ON(EMYS_XSAVE_SIZE != sizeof(struct kvm_xsave));
+	BUILD_BUG_ON(sizeof(struct kvm_xsave) != EMYS_XSAVE_SIZE);
 	BUILD_BUG_ON(EMYS_XSAVE_SIZE > PAGE_SIZE);
 
 	vcpu->fpu.area = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);

@@ -19,7 +19,7 @@ struct emys_vcpu;
 
 /* KVM_X86_SETUP_MCE. [V] -EINVAL no bank, too many, or an unknown bit. */
 int vmce_setup(struct emys_vcpu *vcpu, u64 mcg_cap);
-/* KVM_X86_SET_MCE: log an error and, if it is uncorrected, raise #MC. [V] -EINVAL bank or status. */
+/* KVM_X86_SET_MCE: log an error, raise #MC if it is uncorrected. [V] -EINVAL bank, status. */
 int vmce_inject(struct emys_vcpu *vcpu, const struct kvm_x86_mce *mce);
 
 #endif
