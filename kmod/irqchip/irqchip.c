@@ -111,6 +111,10 @@ int irqchip_pio_read(struct emys_vcpu *vcpu, u16 port, int size, u32 *val)
 	u8 bytes[4] = { 0xff, 0xff, 0xff, 0xff };
 	int i;
 
+	if (likely(size == 1 && pic_port(port) && vm->irqchip)) {
+		*val = pic_read(vm, port);
+		return 0;
+	}
 	if (!our_port(vm, port))
 		return -EOPNOTSUPP;
 	for (i = 0; i < size && i < 4; i++) {

@@ -109,6 +109,8 @@ u8 pic_read(struct emys_vm *vm, u16 port)
 	unsigned long flags;
 	u8 val;
 
+	if (likely(!pic_core_polled(&p->core, port)))
+		return pic_core_peek(&p->core, port);
 	raw_spin_lock_irqsave(&p->lock, flags);
 	val = pic_core_read(&p->core, port);
 	pic_unlock(vm, flags);

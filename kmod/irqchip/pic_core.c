@@ -225,27 +225,41 @@ static u8 poll_read(struct pic_core *p, int n)
 	return 0x80 | irq;
 }
 
-u8 pic_core_read(struct pic_core *p, u16 port)
+static int chip_nr(u16 port)
 {
-	int n = port < 0x100 ? port >> 7 : port & 1;
-	struct pic *s = &p->chip[n];
-	u8 val;
+	return port < 0x100 ? port >> 7 : port & 1;
+}
+
+bool pic_core_polled(const struct pic_core *p, u16 port)
+{
+	return port < 0x4d0 && READ_ONCE(p->chip[chip_nr(port)].poll);
+}
+
+u8 pic_core_peek(const struct pic_core *p, u16 port)
+{
+	const struct pic *s = &p->chip[chip_nr(port)];
 
 	if (port >= 0x4d0)
-		val = s->elcr;
-	else if (s->poll)
-		val = poll_read(p, n);
-	else if (port & 1)
-		val = s->imr;
-	else
-		val = s->read_isr ? s->isr : s->irr;
+		return READ_ONCE(s->elcr);
+	if (port & 1)
+		return READ_ONCE(s->imr);
+	return READ_ONCE(s->read_isr) ? READ_ONCE(s->isr) : READ_ONCE(s->irr);
+}
+
+u8 pic_core_read(struct pic_core *p, u16 port)
+{
+	u8 val;
+
+	if (!pic_core_polled(p, port))
+		return pic_core_peek(p, port);
+	val = poll_read(p, chip_nr(port));
 	pic_core_update(p);
 	return val;
 }
 
 void pic_core_write(struct pic_core *p, u16 port, u8 val)
 {
-	int n = port < 0x100 ? port >> 7 : port & 1;
+	int n = chip_nr(port);
 	struct pic *s = &p->chip[n];
 
 	if (port >= 0x4d0)

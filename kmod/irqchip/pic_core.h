@@ -40,6 +40,9 @@ int pic_core_input(struct pic_core *p, int irq, int level);
 /* INTA cycles: the vector, spurious (input 7) when nothing is requested. */
 int pic_core_intack(struct pic_core *p);
 /* Ports 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1. */
+/* Would a read be an INTA cycle? Other reads change nothing: peek needs no lock. */
+bool pic_core_polled(const struct pic_core *p, u16 port);
+u8 pic_core_peek(const struct pic_core *p, u16 port);
 u8 pic_core_read(struct pic_core *p, u16 port);
 void pic_core_write(struct pic_core *p, u16 port, u8 val);
 /* Recompute the outputs after chip[] was written from outside. */
