@@ -16,6 +16,7 @@ CMDLINE = 0x7000
 CMDLINE_MAX = 0xFF0
 DISK_BYTES = 16 * 63 * 512
 MIB = 1 << 20
+WALL_FACTOR = 5
 
 FIRMWARE = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_FIRMWARE = "/usr/share/vgabios/vgabios.bin"
@@ -136,22 +137,32 @@ class Machine:
             self.process.wait()
         self.ended = time.monotonic()
 
+    def seconds_used(self):
+        """Seconds of processor time, which another run beside this one does not lengthen."""
+        try:
+            with open("/proc/%d/stat" % self.process.pid) as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def frames(self, nonce, seconds):
         """Yield (type, bytes) for each frame of the agent; TimeoutError when time is up.
 
+        Time is the emulator's processor time, and five times as much of wall time: it never
+        waits for anything, so on a machine with nothing else to do the two are one.
         Bytes that are in no frame are noise: the emulator's banner, or a payload that writes
         to the port on its own.
         """
         head = re.compile(rb"\n@@%s ([a-z]) ([0-9a-f]{8})\n" % nonce.encode())
-        deadline = self.started + seconds
+        deadline = self.started + WALL_FACTOR * seconds
         pending = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while True:
-                left = deadline - time.monotonic()
-                if left <= 0:
+                if time.monotonic() > deadline or self.seconds_used() > seconds:
                     raise TimeoutError
-                if not selector.select(left):
+                if not selector.select(0.5):
                     continue
                 data = os.read(self.process.stdout.fileno(), 1 << 16)
                 if not data:
