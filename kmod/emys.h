@@ -78,24 +78,24 @@ struct emys_vm {
 	struct emys_mem mem;
 	struct emys_irqchip *irqchip;		/* [L] to create, then (c); NULL = none */
 	struct emys_pit *pit;			/* [L] to create, then (c) */
-	struct emys_irqfds *irqfds;		/* made on first use by cmpxchg, then (c); irqfd.c */
+	struct emys_irqfds *irqfds;		/* by cmpxchg on first use, then (c) */
 	bool split_irqchip;			/* [L] KVM_CAP_SPLIT_IRQCHIP */
 
 	struct vmx_vm vmx;
 	struct emys_clock {
 		raw_spinlock_t lock;
 		u64 base_tsc, base_ns;		/* kvmclock as a line over the host's TSC */
-		u32 mul;			/* and its slope: ns = ((ticks << shift) * mul) >> 32 */
+		u32 mul;			/* slope: ns = ((ticks << shift) * mul) >> 32 */
 		s8 shift;
 		bool used;			/* some vCPU has a kvmclock page */
 		bool tsc_write_valid;		/* tsc_offset is set */
-		s64 offset;			/* ns: kvmclock = boot time + offset, without a good TSC */
+		s64 offset;			/* ns to boot time, where the TSC is no good */
 		u64 tsc_khz;			/* default for new vCPUs */
 		u64 tsc_offset;			/* last offset written, for matching */
 		u64 wall_gpa;			/* to be written: address | 1 */
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
-	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs in MSI/LAPIC */
+	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */
 	u64 disabled_exits;			/* [L] KVM_CAP_X86_DISABLE_EXITS */
 	struct emys_vm_stats stats;
 };
@@ -134,7 +134,7 @@ struct emys_vcpu {
 	int cpu;				/* CPU of the current or last run section */
 	struct rcuwait wait;			/* blocked in HLT or waiting for SIPI */
 	atomic_t nmi_queued;			/* (a) NMIs from other contexts */
-	u32 mp_state;				/* [V] KVM_MP_STATE_*; INIT/SIPI arrive by lapic events */
+	u32 mp_state;				/* [V] KVM_MP_STATE_*; INIT, SIPI: lapic->events */
 	bool sigset_active;			/* [V] KVM_SET_SIGNAL_MASK */
 	sigset_t sigset;
 
@@ -158,10 +158,6 @@ struct emys_vcpu {
 	struct emys_lapic *lapic;		/* (c) NULL without in-kernel irqchip */
 	struct emys_vcpu_stats stats;		/* plain u64, only written by the runner */
 };
-
-/* All VMs, for debugfs and netlink. */
-extern struct list_head emys_vms;
-extern struct mutex emys_vms_lock;
 
 /* -- vm.c ---------------------------------------------------------------- */
 
@@ -189,8 +185,15 @@ void emys_vm_kick_all_wait(struct emys_vm *vm);
 void emys_vm_request_all(struct emys_vm *vm, enum emys_request req);
 struct emys_vcpu *emys_vcpu_by_apic_id(struct emys_vm *vm, u32 id);	/* RCU or VM ref */
 
+/* How many vCPUs there are; each of them is found in vm->vcpus. Any context. */
+static inline unsigned int emys_nr_vcpus(const struct emys_vm *vm)
+{
+	/* pairs with the release in emys_vcpu_create() */
+	return smp_load_acquire(&vm->nr_vcpus);
+}
+
 #define emys_for_each_vcpu(i, vcpu, vm) \
-	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) && \
+	for ((i) = 0; (i) < emys_nr_vcpus(vm) && \
 	     ((vcpu) = xa_load(&(vm)->vcpus, (i))) != NULL; (i)++)
 
 /* -- vcpu.c -------------------------------------------------------------- */

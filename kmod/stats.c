@@ -25,7 +25,7 @@ struct stats_set {
 	u64 (*read)(const void *owner, unsigned int n);
 };
 
-#define X(n) { #n },
+#define X(n) { #n }
 static const char stats_vcpu_names[][STATS_NAME_SIZE] = { EMYS_VCPU_STATS(X) };
 static const char stats_vm_names[][STATS_NAME_SIZE] = { EMYS_VM_STATS(X) };
 #undef X

@@ -14,26 +14,31 @@
 
 /* name: what it counts is what its name says; exit_* are by exit reason */
 #define EMYS_VCPU_STATS(X) \
-	X(exits) X(sections) X(fast_exits) \
-	X(exit_exception) X(exit_external_interrupt) X(exit_interrupt_window) \
-	X(exit_nmi_window) X(exit_cpuid) X(exit_hlt) X(exit_invalid_insn) X(exit_rdpmc) X(exit_vmcall) \
-	X(exit_vmx_insn) X(exit_cr) X(exit_dr) X(exit_io) X(exit_rdmsr) X(exit_wrmsr) X(exit_pause) \
-	X(exit_tpr) X(exit_apic_access) X(exit_apic_write) X(exit_eoi) X(exit_ept_violation) \
-	X(exit_ept_misconfig) X(exit_wbinvd) X(exit_xsetbv) X(exit_task_switch) X(exit_triple_fault) \
-	X(exit_entry_failure) X(exit_other) \
-	X(user_exits) X(user_io) X(user_mmio) X(mmio_kernel) X(io_kernel) \
-	X(injected_irqs) X(injected_nmis) X(injected_exceptions) \
-	X(halts) X(halt_wakeups) X(signal_exits) X(tlb_flushes)
+	X(exits), X(sections), X(fast_exits), \
+	X(exit_exception), X(exit_external_interrupt), X(exit_interrupt_window), \
+	X(exit_nmi_window), X(exit_cpuid), X(exit_hlt), X(exit_invalid_insn), \
+	X(exit_rdpmc), X(exit_vmcall), X(exit_vmx_insn), X(exit_cr), X(exit_dr), \
+	X(exit_io), X(exit_rdmsr), X(exit_wrmsr), X(exit_pause), X(exit_tpr), \
+	X(exit_apic_access), X(exit_apic_write), X(exit_eoi), X(exit_ept_violation), \
+	X(exit_ept_misconfig), X(exit_wbinvd), X(exit_xsetbv), X(exit_task_switch), \
+	X(exit_triple_fault), X(exit_entry_failure), X(exit_other), \
+	X(user_exits), X(user_io), X(user_mmio), X(mmio_kernel), X(io_kernel), \
+	X(injected_irqs), X(injected_nmis), X(injected_exceptions), \
+	X(halts), X(halt_wakeups), X(signal_exits), X(tlb_flushes)
 
 #define EMYS_VM_STATS(X) \
-	X(mem_faults) X(mem_fault_retries) X(mem_pages_4k) X(mem_pages_2m) X(mem_pages_1g) \
-	X(mem_zaps) X(mem_notifier_invalidations) X(remote_flushes)
+	X(mem_faults), X(mem_fault_retries), X(mem_pages_4k), X(mem_pages_2m), \
+	X(mem_pages_1g), X(mem_zaps), X(mem_notifier_invalidations), X(remote_flushes)
 
-#define X(n) u64 n;
-struct emys_vcpu_stats { EMYS_VCPU_STATS(X) };
-#undef X
-#define X(n) atomic64_t n;
-struct emys_vm_stats { EMYS_VM_STATS(X) };
+#define X(n) n
+struct emys_vcpu_stats {
+	u64 EMYS_VCPU_STATS(X);
+};
+
+struct emys_vm_stats {
+	atomic64_t EMYS_VM_STATS(X);
+};
+
 #undef X
 
 struct emys_vm;

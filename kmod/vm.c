@@ -9,7 +9,7 @@
 #include "emys.h"
 
 LIST_HEAD(emys_vms);
-DEFINE_MUTEX(emys_vms_lock);
+DEFINE_MUTEX(emys_vms_lock);	/* emys_vms, vm_next_id */
 static u32 vm_next_id;
 
 struct emys_vm *emys_vm_create(void)

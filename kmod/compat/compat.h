@@ -10,7 +10,7 @@
 #define pr_fmt(fmt) "emys: " fmt
 
 #include <linux/version.h>
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
 #error "emys needs Linux 6.1 or newer"
 #endif
 

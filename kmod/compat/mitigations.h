@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* mitigations.h - what the host has switched on against speculation, as far as a module may know. */
+/* mitigations.h - what the host has on against speculation, as far as a module may know. */
 #ifndef _EMYS_COMPAT_MITIGATIONS_H
 #define _EMYS_COMPAT_MITIGATIONS_H
 

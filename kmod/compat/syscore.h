@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* syscore.h - suspend and resume of the last CPU: struct syscore since 6.18 (and stable backports). */
+/* syscore.h - suspend and resume of the last CPU: struct syscore since 6.18. */
 #ifndef _EMYS_COMPAT_SYSCORE_H
 #define _EMYS_COMPAT_SYSCORE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the CPU does of the local APIC by itself: controls, MSR bitmap and EOI exits by APIC mode. */
+/* What the CPU does of the local APIC by itself: controls, MSR bitmap, EOI exits by mode. */
 #include "../emys.h"
 #include "internal.h"
 

@@ -158,7 +158,7 @@ static int fast_ud(struct emys_vcpu *vcpu)
 
 static int fast_pause(struct emys_vcpu *vcpu)
 {
-	/* PAUSE-loop exiting: somebody else should run. The instruction is not skipped by the CPU. */
+	/* PAUSE-loop exiting: somebody else should run. The exit is before the instruction. */
 	vmx_skip(vcpu);
 	return VMX_EXIT_PENDING;
 }
@@ -341,9 +341,41 @@ static int handle_hlt(struct emys_vcpu *vcpu)
 	return EMYS_USER;
 }
 
+/* Let the thread of @vcpu have the CPU, if it waits for one. */
+static bool hand_over(struct emys_vcpu *vcpu)
+{
+	struct task_struct *task;
+	bool done;
+
+	rcu_read_lock();
+	task = get_pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	rcu_read_unlock();
+	if (!task)
+		return false;
+	done = yield_to(task, true) > 0;
+	put_task_struct(task);
+	return done;
+}
+
+/*
+ * The guest spins, most likely for a vCPU that was preempted with a lock held.
+ * cond_resched() would do nothing before the time slice is over, and a yield
+ * to nobody in particular may be answered by another spinner: offer the CPU to
+ * the vCPUs that want to run and do not, the next one first, so that spinners
+ * pass it on in a circle.
+ */
 static int handle_pause(struct emys_vcpu *vcpu)
 {
-	yield();
+	struct emys_vm *vm = vcpu->vm;
+	unsigned int i, nr = emys_nr_vcpus(vm);
+	struct emys_vcpu *other;
+
+	for (i = 1; i < nr; i++) {
+		other = xa_load(&vm->vcpus, (vcpu->idx + i) % nr);
+		if (READ_ONCE(other->mode) == EMYS_OUTSIDE &&
+		    READ_ONCE(other->mp_state) == KVM_MP_STATE_RUNNABLE && hand_over(other))
+			break;
+	}
 	return EMYS_RESUME;
 }
 

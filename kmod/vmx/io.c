@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Port I/O: registers in the section where the device is ours, strings and the VMM's ports after it. */
+/* Port I/O: our devices in the section, strings and the VMM's ports after it. */
 #include <linux/mm.h>
 
 #include "../emys.h"
@@ -64,7 +64,7 @@ static int to_vmm(struct emys_vcpu *vcpu, u32 count, int (*complete)(struct emys
 	return EMYS_USER;
 }
 
-/* The VMM may have moved the vCPU elsewhere meanwhile (a reset by port): then nothing is left to do. */
+/* The VMM may have moved the vCPU meanwhile (a reset by port): then nothing is left to do. */
 static bool still_there(struct emys_vcpu *vcpu)
 {
 	return vmx_rip(vcpu) == vcpu->vmx.io_rip;

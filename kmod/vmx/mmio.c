@@ -40,8 +40,10 @@ struct mmio {
 
 int vmx_mmio_init(struct emys_vcpu *vcpu)
 {
-	vcpu->io.insn = kzalloc(sizeof(struct mmio), GFP_KERNEL_ACCOUNT);
-	return vcpu->io.insn ? 0 : -ENOMEM;
+	struct mmio *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+
+	vcpu->io.insn = m;
+	return m ? 0 : -ENOMEM;
 }
 
 void vmx_mmio_destroy(struct emys_vcpu *vcpu)
@@ -94,7 +96,7 @@ static int fetch(struct emys_vcpu *vcpu, struct mmio *m, bool *done)
 	if (mode != EMYS_INSN_64)
 		pc = (u32)(pc + vcpu->vmx.cs_base);
 	do {
-		/* Up to the page's end first: what lies beyond may not be needed, or not be there. */
+		/* Up to the page's end first: what lies beyond may not be needed, or absent. */
 		chunk = min_t(u32, sizeof(bytes) - n, PAGE_SIZE - offset_in_page(pc + n));
 		r = mem_read_gva(vcpu, pc + n, bytes + n, chunk,
 				 GWALK_EXEC | user_access(vcpu), &error, &gva);
@@ -151,7 +153,10 @@ static int begin(struct emys_vcpu *vcpu, struct mmio *m, int op, bool write)
 		gva = (u32)gva;
 	m->write = write;
 	m->len = left;
-	m->done = m->part_done = m->cur = m->nr_parts = 0;
+	m->done = 0;
+	m->part_done = 0;
+	m->cur = 0;
+	m->nr_parts = 0;
 	while (left) {
 		struct mmio_part *p = &m->part[m->nr_parts++];
 

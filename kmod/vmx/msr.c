@@ -724,11 +724,13 @@ const u32 msr_list[] = {
 	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
 	MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW,
 };
+
 const unsigned int msr_list_nr = ARRAY_SIZE(msr_list);
 
 const u32 msr_feature_list[] = {
 	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_UCODE_REV, MSR_PLATFORM_INFO,
 };
+
 const unsigned int msr_feature_list_nr = ARRAY_SIZE(msr_feature_list);
 
 int msr_feature_read(u32 msr, u64 *val)

@@ -48,6 +48,7 @@ struct own_cpu {
 	u64 prev;
 	struct emys_vcpu *vcpu;
 };
+
 static DEFINE_PER_CPU(struct own_cpu, own_cpu);
 
 static DEFINE_MUTEX(own_lock);	/* users, resident_active, callback_on */

@@ -341,6 +341,7 @@ int vmx_run(struct emys_vcpu *vcpu)
 			next = section_run(vcpu, &s);
 			section_leave(vcpu, &s, next == VMX_EXIT_PENDING);
 		}
+		/* Pairs with the acquire in emys_vm_kick_all_wait(): the section is over. */
 		smp_store_release(&vcpu->mode, EMYS_OUTSIDE);
 		local_irq_enable();
 	} while (next == VMX_EXIT_HOST_IRQ && --left && !must_leave(vcpu));

@@ -394,7 +394,7 @@ void vmx_sipi(struct emys_vcpu *vcpu, u8 vector)
 	vmx_set_rip(vcpu, 0);
 }
 
-/* Volume 3, "Processor State After Reset"; INIT keeps the FPU, most MSRs and the cache bits of CR0. */
+/* "Processor State After Reset"; INIT keeps the FPU, most MSRs and the cache bits of CR0. */
 void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init)
 {
 	const struct kvm_segment data = { .limit = 0xffff, .type = 3, .present = 1, .s = 1 };

@@ -25,6 +25,7 @@ struct um_cpu {
 	bool registered, known;
 	u64 host[UM_NR], cur[UM_NR];
 };
+
 static DEFINE_PER_CPU(struct um_cpu, um_cpu);
 
 void usermsr_restore(void)

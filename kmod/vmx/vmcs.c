@@ -151,9 +151,10 @@ static void init_controls(struct emys_vcpu *vcpu)
 	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->exec);
 	/* The APIC's controls follow its mode: vmx_apic_mode_changed(). */
 	vmx->exec2 = vmx_caps.proc2 &
-		     ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_APIC_REGISTER_VIRT |
-		       SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
-		       SECONDARY_EXEC_TSC_SCALING);
+		     ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+		       SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+		       SECONDARY_EXEC_APIC_REGISTER_VIRT |
+		       SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | SECONDARY_EXEC_TSC_SCALING);
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->exec2);
 	vmcs_write32(VM_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry);
@@ -205,7 +206,8 @@ int vmx_vcpu_init(struct emys_vcpu *vcpu)
 	unsigned int i;
 	int r;
 
-	vmx->vmcs_cpu = vmx->tlb_cpu = -1;
+	vmx->vmcs_cpu = -1;
+	vmx->tlb_cpu = -1;
 	vmx->svi_dirty = true;
 	vmx->vmcs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vmx->msr_bitmap = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);

@@ -14,8 +14,9 @@
 #define _EMYS_VMX_VMCS_H
 
 #include <linux/build_bug.h>
-#include <asm/asm.h>
 #include <asm/vmx.h>
+
+#include "fault.h"
 
 /* Not in every kernel's <asm/vmx.h>. */
 #define EMYS_EXIT_REASON_FAILED		BIT(31)
@@ -35,7 +36,7 @@ static __always_inline unsigned long __vmcs_read(unsigned long field)
 
 	asm volatile goto("1: vmread %1, %0\n\t"
 			  "jbe %l[fail]\n\t"
-			  _ASM_EXTABLE(1b, %l[fail])
+			  VMX_FAULT_TO_FAIL
 			  : "=r" (val) : "r" (field) : "cc" : fail);
 	return val;
 fail:
@@ -47,7 +48,7 @@ static __always_inline void __vmcs_write(unsigned long field, unsigned long val)
 {
 	asm volatile goto("1: vmwrite %1, %0\n\t"
 			  "jbe %l[fail]\n\t"
-			  _ASM_EXTABLE(1b, %l[fail])
+			  VMX_FAULT_TO_FAIL
 			  : : "r" (field), "rm" (val) : "cc" : fail);
 	return;
 fail:
@@ -108,12 +109,13 @@ static __always_inline int vmx_insn_##name(u64 pa)			\
 {									\
 	asm volatile goto("1: " #name " %0\n\t"				\
 			  "jbe %l[fail]\n\t"				\
-			  _ASM_EXTABLE(1b, %l[fail])			\
+			  VMX_FAULT_TO_FAIL				\
 			  : : "m" (pa) : "cc", "memory" : fail);	\
 	return 0;							\
 fail:									\
 	return -EIO;							\
 }
+
 VMX_INSN_M64(vmxon)
 VMX_INSN_M64(vmclear)
 VMX_INSN_M64(vmptrld)
@@ -123,7 +125,7 @@ VMX_INSN_M64(vmptrld)
 static __always_inline int vmx_insn_vmptrst(u64 *pa)
 {
 	asm volatile goto("1: vmptrst %0\n\t"
-			  _ASM_EXTABLE(1b, %l[fail])
+			  VMX_FAULT_TO_FAIL
 			  : : "m" (*pa) : "cc", "memory" : fail);
 	return 0;
 fail:
@@ -133,7 +135,7 @@ fail:
 static __always_inline int vmx_insn_vmxoff(void)
 {
 	asm volatile goto("1: vmxoff\n\t"
-			  _ASM_EXTABLE(1b, %l[fail])
+			  VMX_FAULT_TO_FAIL
 			  : : : "cc", "memory" : fail);
 	return 0;
 fail:
@@ -146,7 +148,7 @@ static __always_inline int vmx_insn_invept(unsigned long type, u64 eptp)
 
 	asm volatile goto("1: invept %0, %1\n\t"
 			  "jbe %l[fail]\n\t"
-			  _ASM_EXTABLE(1b, %l[fail])
+			  VMX_FAULT_TO_FAIL
 			  : : "m" (desc), "r" (type) : "cc", "memory" : fail);
 	return 0;
 fail:
@@ -159,7 +161,7 @@ static __always_inline int vmx_insn_invvpid(unsigned long type, u16 vpid, u64 gl
 
 	asm volatile goto("1: invvpid %0, %1\n\t"
 			  "jbe %l[fail]\n\t"
-			  _ASM_EXTABLE(1b, %l[fail])
+			  VMX_FAULT_TO_FAIL
 			  : : "m" (desc), "r" (type) : "cc", "memory" : fail);
 	return 0;
 fail:

@@ -39,16 +39,23 @@ struct vmx_caps {
 	u64 host_xss;		/* IA32_XSS of the host */
 	u64 xcr0;		/* what a guest may have of it */
 };
+
 extern struct vmx_caps vmx_caps;
 
-/* At load. 0, or -EOPNOTSUPP with one line in dmesg: no VMX, locked off, no EPT, no unrestricted guest. -ENOMEM. */
+/*
+ * At load. 0; -EOPNOTSUPP with one line in dmesg: no VMX, locked off, no EPT, no
+ * unrestricted guest; -ENOMEM.
+ */
 int vmx_init(void);
 void vmx_exit(void);
 /* "key: value" lines for debugfs emys/caps. */
 struct seq_file;
 int vmx_caps_show(struct seq_file *m, void *v);
 
-/* First VM wants VMX operation, last one gives it up. get: -EBUSY when some CPU refuses. May sleep. */
+/*
+ * First VM wants VMX operation, last one gives it up. get: -EBUSY when some CPU
+ * refuses. May sleep.
+ */
 int vmx_own_get(void);
 void vmx_own_put(void);
 
@@ -60,7 +67,10 @@ struct vmx_vm {
 	bool apicv_inhibit;		/* a client turned APICv off */
 };
 
-/* What the last exit left in the VMCS, read lazily while it is current and completed at the end of the section. */
+/*
+ * What the last exit left in the VMCS, read lazily while it is current and completed
+ * at the end of the section.
+ */
 struct vmx_exit {
 	u32 reason;			/* basic reason and the entry-failure bit */
 	u32 intr_info, intr_error;
@@ -123,7 +133,7 @@ struct emys_features {
 #define EMYS_MTRR_VAR	8
 /* Guest MSRs that are plain values, not in the VMCS and not in the APIC. [V] */
 struct emys_msrs {
-	u64 star, lstar, cstar, fmask, tsc_aux;	/* loaded lazily, restored at return to user space */
+	u64 star, lstar, cstar, fmask, tsc_aux;	/* loaded lazily, see usermsr.h */
 	u64 kernel_gs_base;			/* loaded for each section */
 	u64 efer, pat;				/* mirrored in the VMCS */
 	u64 apic_base;				/* only while there is no in-kernel APIC */
@@ -141,11 +151,13 @@ struct emys_fpu {
 	void *area;			/* (c) 64-byte aligned, EMYS_XSAVE_SIZE bytes */
 	u64 xcr0;			/* guest's XCR0 */
 };
+
 #define EMYS_XSAVE_SIZE		4096	/* struct kvm_xsave's region */
 
 /* A device access that the VMM has to finish. */
 struct emys_io {
-	int (*complete)(struct emys_vcpu *vcpu);	/* called at the next KVM_RUN: enum emys_next or errno */
+	/* Called at the next KVM_RUN: enum emys_next or -errno. */
+	int (*complete)(struct emys_vcpu *vcpu);
 	u8 insn_bytes[16];
 	void *insn;				/* decoder state, see mmio.c */
 	u32 size, count, done;			/* of a string or split access */
@@ -176,7 +188,7 @@ void vmx_mmio_destroy(struct emys_vcpu *vcpu);
  * VMX_EXIT_PENDING: vcpu->vmx.exit wants vmx_handle_exit(); or -errno.
  */
 #define VMX_EXIT_PENDING	2
-#define VMX_EXIT_LEAVE		4	/* inside vmx/ only: finished, but not to be entered at once */
+#define VMX_EXIT_LEAVE		4	/* inside vmx/ only: finished, the section ends */
 #define VMX_EXIT_HOST_IRQ	3	/* inside vmx/ only: the host has an interrupt to take */
 int vmx_run(struct emys_vcpu *vcpu);
 /* Finish the last exit. May sleep. enum emys_next or -errno. */
@@ -201,11 +213,17 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e);
 int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e);	/* -EINVAL */
 void vmx_get_debugregs(struct emys_vcpu *vcpu, struct kvm_debugregs *d);
 int vmx_set_debugregs(struct emys_vcpu *vcpu, const struct kvm_debugregs *d);	/* -EINVAL */
-/* KVM_INTERRUPT without in-kernel irqchip. -EINVAL vector, -EEXIST one is queued, -ENXIO irqchip in kernel. */
+/*
+ * KVM_INTERRUPT without in-kernel irqchip. -EINVAL vector, -EEXIST one is queued,
+ * -ENXIO irqchip in kernel.
+ */
 int vmx_queue_interrupt(struct emys_vcpu *vcpu, u32 vector);
 /* KVM_NMI. */
 void vmx_queue_nmi(struct emys_vcpu *vcpu);
-/* An exception for the guest, merged with one already pending as in "Interrupt 8—Double Fault Exception". */
+/*
+ * An exception for the guest, merged with one already pending as in
+ * "Interrupt 8—Double Fault Exception".
+ */
 void vmx_queue_exception(struct emys_vcpu *vcpu, u8 vector, bool has_error, u32 error);
 void vmx_inject_gp(struct emys_vcpu *vcpu);	/* #GP(0) */
 void vmx_inject_ud(struct emys_vcpu *vcpu);
@@ -262,7 +280,7 @@ int msr_feature_read(u32 msr, u64 *val);	/* -EINVAL unknown */
 int cpuid_supported(struct kvm_cpuid_entry2 *e, u32 max);
 /* Take ownership of @e (kvmalloc'ed). -EINVAL senseless (e.g. maxphyaddr). */
 int cpuid_set(struct emys_vcpu *vcpu, struct kvm_cpuid_entry2 *e, u32 nr);
-/* Recompute what depends on CR4, XCR0, APIC base, MISC_ENABLE (OSXSAVE, leaf 0xD sizes, APIC bit). */
+/* Recompute what depends on CR4, XCR0, XSS and APIC base (OSXSAVE, leaf 0xD sizes, APIC bit). */
 void cpuid_update(struct emys_vcpu *vcpu);
 /* The CPUID instruction, on vcpu->regs. Never sleeps. */
 void cpuid_emulate(struct emys_vcpu *vcpu);
@@ -278,7 +296,7 @@ void fpu_get_xsave(struct emys_vcpu *vcpu, struct kvm_xsave *x);
 int fpu_set_xsave(struct emys_vcpu *vcpu, const struct kvm_xsave *x);	/* -EINVAL */
 /* XSETBV by the guest (or KVM_SET_XCRS): -EINVAL → #GP. */
 int fpu_set_xcr(struct emys_vcpu *vcpu, u32 index, u64 val);
-/* Between kernel_fpu_begin and end, preemption off. load may fail with -EFAULT (image refused by the CPU). */
+/* Between kernel_fpu_begin and end, preemption off. */
 void fpu_load(struct emys_vcpu *vcpu);
 void fpu_save(struct emys_vcpu *vcpu);
 
