@@ -153,6 +153,12 @@ struct emys_vcpu {
 	struct emys_dr {
 		u64 db[4], dr6, dr7;		/* the guest's */
 	} dr;					/* [V] */
+	struct emys_debug {
+		u32 control;			/* KVM_GUESTDBG_*, 0 = there is no debugger */
+		bool entered;			/* by the last entry, to run one instruction */
+		bool stepped;			/* which emys did: the next entry tells */
+		u64 db[4], dr7;			/* the debugger's breakpoints */
+	} debug;				/* [V] */
 	struct vmx_vcpu vmx;			/* [V] [r] */
 	struct ept_cache ept_cache;		/* [V] spare tables of mem_fault() */
 	struct emys_lapic *lapic;		/* (c) NULL without in-kernel irqchip */

@@ -78,6 +78,10 @@ int dev_extension(struct emys_vm *vm, long cap)
 	switch (cap) {
 	case KVM_CAP_NR_VCPUS:
 		return min_t(unsigned int, num_online_cpus(), EMYS_MAX_VCPUS);
+	case KVM_CAP_SET_GUEST_DEBUG:
+		return vmx_caps.mtf;
+	case KVM_CAP_SET_GUEST_DEBUG2:
+		return vmx_caps.mtf ? EMYS_GUESTDBG : 0;
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	default:

@@ -77,6 +77,11 @@ static long vcpu_set_debugregs(struct dev_call *call)
 	return vmx_set_debugregs(call->vcpu, call->buf);
 }
 
+static long vcpu_set_guest_debug(struct dev_call *call)
+{
+	return vmx_set_guest_debug(call->vcpu, call->buf);
+}
+
 static long vcpu_get_fpu(struct dev_call *call)
 {
 	fpu_get_fpu(call->vcpu, call->buf);
@@ -385,6 +390,7 @@ static const struct dev_row vcpu_rows[] = {
 	DEV_IN(KVM_SET_XCRS, struct kvm_xcrs, vcpu_set_xcrs),
 	DEV_OUT(KVM_GET_DEBUGREGS, struct kvm_debugregs, vcpu_get_debugregs),
 	DEV_IN(KVM_SET_DEBUGREGS, struct kvm_debugregs, vcpu_set_debugregs),
+	DEV_IN(KVM_SET_GUEST_DEBUG, struct kvm_guest_debug, vcpu_set_guest_debug),
 	DEV_OUT(KVM_GET_VCPU_EVENTS, struct kvm_vcpu_events, vcpu_get_events),
 	DEV_IN(KVM_SET_VCPU_EVENTS, struct kvm_vcpu_events, vcpu_set_events),
 	DEV_OUT(KVM_GET_MP_STATE, struct kvm_mp_state, vcpu_get_mp_state),

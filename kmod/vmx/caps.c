@@ -133,6 +133,7 @@ static void derive(void)
 {
 	struct vmx_caps *c = &vmx_caps;
 	u32 apicv = SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+	u64 proc;
 
 	c->ept_2m = c->ept_vpid & VMX_EPT_2MB_PAGE_BIT;
 	c->ept_1g = c->ept_vpid & VMX_EPT_1GB_PAGE_BIT;
@@ -147,6 +148,8 @@ static void derive(void)
 		c->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	c->vnmi = c->pin & PIN_BASED_VIRTUAL_NMIS;
 	c->tpr_shadow = c->proc & CPU_BASED_TPR_SHADOW;
+	rdmsrq(MSR_IA32_VMX_TRUE_PROCBASED_CTLS, proc);
+	c->mtf = proc >> 32 & CPU_BASED_MONITOR_TRAP_FLAG;
 	c->apic_access = c->tpr_shadow && (c->proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
 	c->apicv = enable_apicv && c->apic_access && (c->proc2 & apicv) == apicv &&
 		   (c->proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);

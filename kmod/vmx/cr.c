@@ -282,12 +282,23 @@ int vmx_handle_cr(struct emys_vcpu *vcpu)
 	return EMYS_RESUME;
 }
 
+static void load_breakpoints(const u64 *db)
+{
+	set_debugreg(db[0], 0);
+	set_debugreg(db[1], 1);
+	set_debugreg(db[2], 2);
+	set_debugreg(db[3], 3);
+}
+
 void vmx_dr_load(struct emys_vcpu *vcpu)
 {
-	set_debugreg(vcpu->dr.db[0], 0);
-	set_debugreg(vcpu->dr.db[1], 1);
-	set_debugreg(vcpu->dr.db[2], 2);
-	set_debugreg(vcpu->dr.db[3], 3);
+	/* The guest's own are not in the CPU then: dr_loaded stays off. */
+	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)) {
+		load_breakpoints(vcpu->debug.db);
+		set_debugreg(DR6_RESERVED, 6);
+		return;
+	}
+	load_breakpoints(vcpu->dr.db);
 	set_debugreg(vcpu->dr.dr6, 6);
 	vcpu->vmx.dr_loaded = true;
 	vmx_exec_update(vcpu, 0, CPU_BASED_MOV_DR_EXITING);
@@ -302,6 +313,7 @@ void vmx_dr_save(struct emys_vcpu *vcpu)
 	get_debugreg(vcpu->dr.db[3], 3);
 	get_debugreg(vcpu->dr.dr6, 6);
 	vcpu->dr.dr7 = vmcs_readl(GUEST_DR7);
+	vcpu->vmx.dr_wanted = vcpu->dr.dr7 & 0xff;
 	vcpu->vmx.dr_loaded = false;
 	set_debugreg(DR6_RESERVED, 6);
 	vmx_exec_update(vcpu, CPU_BASED_MOV_DR_EXITING, 0);
@@ -314,6 +326,8 @@ void vmx_dr_save(struct emys_vcpu *vcpu)
  */
 int vmx_handle_dr(struct emys_vcpu *vcpu)
 {
+	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP))
+		return vmx_debug_mov_dr(vcpu);
 	vmx_dr_load(vcpu);
 	return EMYS_RESUME;
 }

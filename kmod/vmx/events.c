@@ -247,6 +247,15 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 	return vector;
 }
 
+/* The debugger wants none now: they stay pending, and no window opens. */
+static void hold_interrupts(struct emys_vcpu *vcpu)
+{
+	if (vcpu->lapic && vcpu->lapic->apicv)
+		write_rvi(vcpu, -1);
+	vmx_exec_update(vcpu, 0, CPU_BASED_INTR_WINDOW_EXITING |
+			(vmx_caps.vnmi ? CPU_BASED_NMI_WINDOW_EXITING : 0));
+}
+
 /*
  * Decide what the next entry delivers. Order: what was cut short, then a new
  * exception, NMI, interrupt; what has to wait opens its window.
@@ -272,8 +281,8 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 	} else if (ev->interrupt.injected) {
 		write_interrupt(vcpu);
 	} else if (ev->exception.pending) {
-		/* A fault sets RF in the image it pushes, for all but #DB traps. */
-		if (ev->exception.nr != VEC_DB)
+		/* A fault sets RF in the image it pushes: not #DB, and not the traps #BP and #OF. */
+		if (ev->exception.nr != VEC_DB && ev->exception.nr != 3 && ev->exception.nr != 4)
 			vmx_set_rflags(vcpu, vmx_rflags(vcpu) | X86_EFLAGS_RF);
 		ev->exception.pending = false;
 		ev->exception.injected = true;
@@ -282,6 +291,13 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 		busy = false;
 	}
 
+	if (unlikely(vcpu->debug.control)) {
+		busy = vmx_debug_before_entry(vcpu, busy);
+		if (vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ) {
+			hold_interrupts(vcpu);
+			return;
+		}
+	}
 	if (ev->nmi_pending) {
 		if (!busy && nmi_allowed(vcpu)) {
 			ev->nmi_pending--;

@@ -45,6 +45,8 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 	case 1:
 		/* The exit leaves DR6 alone and reports what it would have got. */
 		qual = vmcs_readl(EXIT_QUALIFICATION);
+		if (vcpu->debug.control && vmx_debug_takes_db(vcpu, qual))
+			return VMX_EXIT_PENDING;
 		if (vcpu->vmx.dr_loaded)
 			get_debugreg(vcpu->dr.dr6, 6);
 		vcpu->dr.dr6 = (vcpu->dr.dr6 & ~0xfull) | (qual & (0xf | BIT(13) | BIT(14)));
@@ -452,11 +454,13 @@ static int handle_ept_misconfig(struct emys_vcpu *vcpu)
 }
 
 static const exit_fn slow_exits[] = {
+	[EXIT_REASON_EXCEPTION_NMI] = vmx_handle_debug,
 	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
 	[EXIT_REASON_TASK_SWITCH] = vmx_handle_task_switch,
 	[EXIT_REASON_HLT] = handle_hlt,
 	[EXIT_REASON_CR_ACCESS] = handle_cr,
 	[EXIT_REASON_IO_INSTRUCTION] = vmx_handle_io,
+	[EXIT_REASON_MONITOR_TRAP_FLAG] = vmx_handle_debug,
 	[EXIT_REASON_PAUSE_INSTRUCTION] = handle_pause,
 	[EXIT_REASON_APIC_ACCESS] = handle_apic_access,
 	[EXIT_REASON_EPT_VIOLATION] = handle_ept_violation,

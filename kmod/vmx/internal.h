@@ -117,6 +117,16 @@ int vmx_handle_dr(struct emys_vcpu *vcpu);
 void vmx_dr_load(struct emys_vcpu *vcpu);
 void vmx_dr_save(struct emys_vcpu *vcpu);
 
+/* The guest's DR7, its fixed bits put right. */
+void vmx_set_dr7(struct emys_vcpu *vcpu, u64 dr7);
+
+/* debug.c: with vcpu->debug.control only; VMCS current but in vmx_handle_debug(). */
+bool vmx_debug_before_entry(struct emys_vcpu *vcpu, bool busy);
+/* Is the #DB that exited the debugger's? @qual: its exit qualification. */
+bool vmx_debug_takes_db(struct emys_vcpu *vcpu, u64 qual);
+int vmx_debug_mov_dr(struct emys_vcpu *vcpu);
+int vmx_handle_debug(struct emys_vcpu *vcpu);
+
 /* io.c, mmio.c */
 int vmx_fast_io(struct emys_vcpu *vcpu);
 int vmx_handle_io(struct emys_vcpu *vcpu);

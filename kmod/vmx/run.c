@@ -170,7 +170,7 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, s->xcr0);
 	if (vmx_caps.host_xss)
 		wrmsrq(MSR_IA32_XSS, vcpu->msrs.xss);
-	if (vcpu->dr.dr7 & 0xff)
+	if (vmx->dr_wanted)
 		vmx_dr_load(vcpu);
 	vcpu->stats.sections++;
 	return 0;

@@ -194,6 +194,7 @@ void vmx_set_regs(struct emys_vcpu *vcpu, const struct kvm_regs *r)
 	g[15] = r->r15;
 	vmx_set_rip(vcpu, r->rip);
 	vmx_set_rflags(vcpu, r->rflags);
+	vcpu->debug.entered = false;
 	/* As KVM: new registers forget an exception that was queued for the old ones. */
 	vcpu->ev.exception.pending = false;
 	vcpu->vmx.events_check = true;
@@ -376,10 +377,7 @@ int vmx_set_debugregs(struct emys_vcpu *vcpu, const struct kvm_debugregs *d)
 		return -EINVAL;
 	memcpy(vcpu->dr.db, d->db, sizeof(d->db));
 	vcpu->dr.dr6 = (d->dr6 | 0xffff0ff0) & ~BIT_ULL(12);
-	vcpu->dr.dr7 = (d->dr7 | 0x400) & ~(u64)0xd000;
-	vmx_vmcs_get(vcpu);
-	vmcs_writel(GUEST_DR7, vcpu->dr.dr7);
-	vmx_vmcs_put(vcpu);
+	vmx_set_dr7(vcpu, d->dr7);
 	return 0;
 }
 
@@ -417,7 +415,6 @@ void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init)
 	memset(&vcpu->ev, 0, sizeof(vcpu->ev));
 	memset(&vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr.dr6 = 0xffff0ff0;
-	vcpu->dr.dr7 = 0x400;
 	vcpu->cr2 = 0;
 	vcpu->cr8 = 0;
 	vcpu->msrs.efer = 0;
@@ -440,7 +437,7 @@ void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init)
 	vmx_write_cr4(vcpu, 0);
 	vmx_write_cr0(vcpu, cr0);
 	vmcs_writel(GUEST_CR3, 0);
-	vmcs_writel(GUEST_DR7, 0x400);
+	vmx_set_dr7(vcpu, 0);
 	vmcs_write32(GUEST_SYSENTER_CS, 0);
 	vmcs_writel(GUEST_SYSENTER_ESP, 0);
 	vmcs_writel(GUEST_SYSENTER_EIP, 0);

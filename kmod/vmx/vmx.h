@@ -32,7 +32,7 @@ struct vmx_caps {
 	u32 rev;		/* VMCS revision identifier */
 	u32 pin, proc, proc2, exit, entry;	/* values to use as a base */
 	bool ept_ad, ept_2m, ept_1g, ept_exec_only;
-	bool vpid, apicv, tpr_shadow, apic_access, vnmi, preemption_timer, pml;
+	bool vpid, apicv, tpr_shadow, apic_access, vnmi, preemption_timer, pml, mtf;
 	bool tsc_scaling, xsaves, rdtscp, invpcid, ple;
 	bool invept_context, invvpid_context;
 	u64 host_xcr0;		/* XCR0 of the host */
@@ -112,6 +112,7 @@ struct vmx_vcpu {
 	u64 tsc_offset;
 	bool spec_ctrl_passed;		/* the guest writes SPEC_CTRL without exit */
 	bool dr_loaded;			/* the guest's debug registers are in the CPU */
+	bool dr_wanted;			/* a breakpoint is on: load them for each section */
 	bool svi_dirty;			/* ISR changed by other than the CPU: rewrite SVI */
 	u64 io_rip;			/* instruction that a pending access belongs to */
 };
@@ -213,6 +214,15 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e);
 int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e);	/* -EINVAL */
 void vmx_get_debugregs(struct emys_vcpu *vcpu, struct kvm_debugregs *d);
 int vmx_set_debugregs(struct emys_vcpu *vcpu, const struct kvm_debugregs *d);	/* -EINVAL */
+/*
+ * KVM_SET_GUEST_DEBUG (debug.c). -EINVAL: a control bit not in EMYS_GUESTDBG, a DR7
+ * above 32 bits, or a CPU that cannot step; -EBUSY: an event to inject, and an
+ * exception waits already.
+ */
+#define EMYS_GUESTDBG	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | \
+			 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | \
+			 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_BLOCKIRQ)
+int vmx_set_guest_debug(struct emys_vcpu *vcpu, const struct kvm_guest_debug *d);
 /*
  * KVM_INTERRUPT without in-kernel irqchip. -EINVAL vector, -EEXIST one is queued,
  * -ENXIO irqchip in kernel.
