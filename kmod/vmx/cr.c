@@ -207,6 +207,8 @@ int vmx_set_efer(struct emys_vcpu *vcpu, u64 efer, bool host)
 	if ((efer ^ old) & EFER_NX)
 		vcpu->vmx.tlb_cpu = -1;
 	vmx_vmcs_put(vcpu);
+	/* With SCE on, the targets of SYSCALL must be the guest's before it runs on. */
+	vmx_user_msrs_changed(vcpu);
 	return 0;
 }
 

@@ -45,11 +45,23 @@ void vmx_fill(struct emys_vcpu *vcpu, u32 bits);
 			vmx_fill(vcpu, bits);				\
 	} while (0)
 
-/* In the section only: straight from the current VMCS. */
+/*
+ * The part that every skipped instruction needs, read without a call while the
+ * VMCS is current.
+ */
 static __always_inline u64 vmx_rip(struct emys_vcpu *vcpu)
 {
-	vmx_need(vcpu, VMX_AV_RIP);
-	return vcpu->vmx.rip;
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+
+	if (!(vmx->avail & VMX_AV_RIP)) {
+		if (!vmx->in_section) {
+			vmx_fill(vcpu, VMX_AV_RIP);
+		} else {
+			vmx->rip = vmcs_readl(GUEST_RIP);
+			vmx->avail |= VMX_AV_RIP;
+		}
+	}
+	return vmx->rip;
 }
 
 static __always_inline void vmx_set_rip(struct emys_vcpu *vcpu, u64 rip)
@@ -61,8 +73,47 @@ static __always_inline void vmx_set_rip(struct emys_vcpu *vcpu, u64 rip)
 
 static __always_inline u64 vmx_rflags(struct emys_vcpu *vcpu)
 {
-	vmx_need(vcpu, VMX_AV_RFLAGS);
-	return vcpu->vmx.rflags;
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+
+	if (!(vmx->avail & VMX_AV_RFLAGS)) {
+		if (!vmx->in_section) {
+			vmx_fill(vcpu, VMX_AV_RFLAGS);
+		} else {
+			vmx->rflags = vmcs_readl(GUEST_RFLAGS);
+			vmx->avail |= VMX_AV_RFLAGS;
+		}
+	}
+	return vmx->rflags;
+}
+
+static __always_inline u32 vmx_intr_shadow(struct emys_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+
+	if (!(vmx->avail & VMX_AV_INTR)) {
+		if (!vmx->in_section) {
+			vmx_fill(vcpu, VMX_AV_INTR);
+		} else {
+			vmx->intr_shadow = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+			vmx->avail |= VMX_AV_INTR;
+		}
+	}
+	return vmx->intr_shadow;
+}
+
+static __always_inline u32 vmx_ss_ar(struct emys_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+
+	if (!(vmx->avail & VMX_AV_SS)) {
+		if (!vmx->in_section) {
+			vmx_fill(vcpu, VMX_AV_SS);
+		} else {
+			vmx->ss_ar = vmcs_read32(GUEST_SS_AR_BYTES);
+			vmx->avail |= VMX_AV_SS;
+		}
+	}
+	return vmx->ss_ar;
 }
 
 void vmx_set_rflags(struct emys_vcpu *vcpu, u64 rflags);

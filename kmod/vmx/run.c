@@ -15,6 +15,7 @@
 #include "entry.h"
 #include "internal.h"
 #include "own.h"
+#include "rawmsr.h"
 #include "usermsr.h"
 
 /* What a section has to put back that the CPU does not do by itself. */
@@ -79,7 +80,7 @@ static void host_state(struct emys_vcpu *vcpu, struct section *s)
 		vmcs_writel(HOST_CR4, val);
 		vmx->host_cr4 = val;
 	}
-	rdmsrq(MSR_FS_BASE, val);
+	val = raw_rdmsr(MSR_FS_BASE);
 	if (val != vmx->host_fs_base) {
 		vmcs_writel(HOST_FS_BASE, val);
 		vmx->host_fs_base = val;
@@ -136,12 +137,12 @@ static void mitigate_entry(struct emys_vcpu *vcpu, struct section *s)
 	if (this_cpu_read(last_vcpu) != vcpu) {
 		this_cpu_write(last_vcpu, vcpu);
 		if (boot_cpu_has(X86_FEATURE_USE_IBPB))
-			wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+			raw_wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	}
 	/* Once per section: between entries of one section the host runs only emys. */
 	if (boot_cpu_has_bug(X86_BUG_L1TF) && boot_cpu_has(X86_FEATURE_FLUSH_L1D) &&
 	    compat_l1tf_flush_wanted())
-		wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+		raw_wrmsr(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 }
 
 static int section_enter(struct emys_vcpu *vcpu, struct section *s)
@@ -162,32 +163,41 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	vmx->launched = false;
 	host_state(vcpu, s);
 	mitigate_entry(vcpu, s);
-	rdmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
-	wrmsrq(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
-	s->debugctl = get_debugctlmsr();
+	s->host_kernel_gs = raw_rdmsr(MSR_KERNEL_GS_BASE);
+	raw_wrmsr(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
+	s->debugctl = raw_rdmsr(MSR_IA32_DEBUGCTLMSR);
 	s->xcr0 = vmx_caps.host_xcr0 ? vcpu->fpu.xcr0 : 0;
 	if (s->xcr0 != vmx_caps.host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, s->xcr0);
 	if (vmx_caps.host_xss)
-		wrmsrq(MSR_IA32_XSS, vcpu->msrs.xss);
+		raw_wrmsr(MSR_IA32_XSS, vcpu->msrs.xss);
 	if (vmx->dr_wanted)
 		vmx_dr_load(vcpu);
 	vcpu->stats.sections++;
 	return 0;
 }
 
-/* Everything the handler of the exit may want, while the VMCS is still current. */
+/* What every handler of an exit wants, and what its kind wants, while the VMCS is still current. */
 static void exit_complete(struct emys_vcpu *vcpu)
 {
 	struct vmx_exit *e = &vcpu->vmx.exit;
 
 	e->qual = vmcs_readl(EXIT_QUALIFICATION);
 	e->insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	vmx_rip(vcpu);
+	vmx_rflags(vcpu);
+	vmx_intr_shadow(vcpu);
+	/* IN and OUT of a register need no more; a string's bit of the qualification says so. */
+	if (e->reason == EXIT_REASON_HLT ||
+	    (e->reason == EXIT_REASON_IO_INSTRUCTION && !(e->qual & BIT(4))))
+		return;
 	e->insn_info = vmcs_read32(VMX_INSTRUCTION_INFO);
 	e->gla = vmcs_readl(GUEST_LINEAR_ADDRESS);
 	e->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
-	vmx_need(vcpu, VMX_AV_RIP | VMX_AV_RSP | VMX_AV_RFLAGS | VMX_AV_CR0 | VMX_AV_CR3 |
-		 VMX_AV_CR4 | VMX_AV_CS | VMX_AV_SS | VMX_AV_INTR);
+	/* An EPT violation is most often a page to map, with no look at the registers. */
+	if (e->reason == EXIT_REASON_EPT_VIOLATION)
+		return;
+	vmx_need(vcpu, VMX_AV_RSP | VMX_AV_CR0 | VMX_AV_CR3 | VMX_AV_CR4 | VMX_AV_CS | VMX_AV_SS);
 }
 
 static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool complete)
@@ -203,13 +213,13 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 	if (s->xcr0 != vmx_caps.host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.host_xcr0);
 	if (vmx_caps.host_xss)
-		wrmsrq(MSR_IA32_XSS, vmx_caps.host_xss);
-	rdmsrq(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
-	wrmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
+		raw_wrmsr(MSR_IA32_XSS, vmx_caps.host_xss);
+	vcpu->msrs.kernel_gs_base = raw_rdmsr(MSR_KERNEL_GS_BASE);
+	raw_wrmsr(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
 	if (s->spec_passed)
 		vcpu->msrs.spec_ctrl = s->args.spec_guest;
 	if (s->debugctl)
-		update_debugctlmsr(s->debugctl);
+		raw_wrmsr(MSR_IA32_DEBUGCTLMSR, s->debugctl);
 	vmx->in_section = false;
 	vmx->nest = 0;
 	vmx_own_set_vcpu(NULL);
@@ -226,11 +236,11 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 	}
 	if (unlikely(s->fs)) {
 		loadsegment(fs, s->fs);
-		wrmsrq(MSR_FS_BASE, vmx->host_fs_base);
+		raw_wrmsr(MSR_FS_BASE, vmx->host_fs_base);
 	}
 	if (unlikely(s->gs)) {
 		load_gs_index(s->gs);
-		wrmsrq(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
+		raw_wrmsr(MSR_KERNEL_GS_BASE, s->host_kernel_gs);
 	}
 	if (unlikely(hw_breakpoint_active()))
 		hw_breakpoint_restore();

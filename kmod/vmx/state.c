@@ -81,14 +81,16 @@ u64 vmx_get_cr4(struct emys_vcpu *vcpu)
 /* In every mode the CPL is the DPL of SS: the manual's "Guest Register State". */
 int vmx_get_cpl(struct emys_vcpu *vcpu)
 {
-	vmx_need(vcpu, VMX_AV_SS);
-	return (vcpu->vmx.ss_ar >> 5) & 3;
+	return (vmx_ss_ar(vcpu) >> 5) & 3;
 }
 
 bool vmx_is_64bit(struct emys_vcpu *vcpu)
 {
 	if (!(vcpu->msrs.efer & EFER_LMA))
 		return false;
+	/* In the section without the base, which fewer ask for. */
+	if (!(vcpu->vmx.avail & VMX_AV_CS) && vcpu->vmx.in_section)
+		return vmcs_read32(GUEST_CS_AR_BYTES) & BIT(13);
 	vmx_need(vcpu, VMX_AV_CS);
 	return vcpu->vmx.cs_ar & BIT(13);
 }
@@ -126,13 +128,12 @@ void vmx_skip(struct emys_vcpu *vcpu)
 	if (unlikely(rip >> 32) && !vmx_is_64bit(vcpu))
 		rip = (u32)rip;
 	vmx_set_rip(vcpu, rip);
-	vmx_need(vcpu, VMX_AV_INTR | VMX_AV_RFLAGS);
-	if (unlikely(vmx->intr_shadow & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))) {
+	if (unlikely(vmx_intr_shadow(vcpu) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))) {
 		vmx->intr_shadow &= ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
 		vmx->dirty |= VMX_AV_INTR;
 		vmx->events_check = true;
 	}
-	if (unlikely(vmx->rflags & X86_EFLAGS_TF)) {
+	if (unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF)) {
 		vmx_vmcs_get(vcpu);
 		vmcs_writel(GUEST_PENDING_DBG_EXCEPTIONS,
 			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | BIT(14));
@@ -142,9 +143,8 @@ void vmx_skip(struct emys_vcpu *vcpu)
 
 bool vmx_interrupt_allowed(struct emys_vcpu *vcpu)
 {
-	vmx_need(vcpu, VMX_AV_RFLAGS | VMX_AV_INTR);
-	return (vcpu->vmx.rflags & X86_EFLAGS_IF) &&
-	       !(vcpu->vmx.intr_shadow & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	return (vmx_rflags(vcpu) & X86_EFLAGS_IF) &&
+	       !(vmx_intr_shadow(vcpu) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 }
 
 void vmx_get_regs(struct emys_vcpu *vcpu, struct kvm_regs *r)

@@ -5,14 +5,15 @@
 #include <asm/cpufeature.h>
 
 #include "../emys.h"
+#include "rawmsr.h"
 #include "usermsr.h"
 
-enum { UM_STAR, UM_LSTAR, UM_CSTAR, UM_FMASK, UM_TSC_AUX, UM_NR };
+/* Not CSTAR: SYSCALL from 32-bit code is #UD on Intel CPUs, so nothing reads it. */
+enum { UM_STAR, UM_LSTAR, UM_FMASK, UM_TSC_AUX, UM_NR };
 
 static const u32 um_msr[UM_NR] = {
 	[UM_STAR] = MSR_STAR,
 	[UM_LSTAR] = MSR_LSTAR,
-	[UM_CSTAR] = MSR_CSTAR,
 	[UM_FMASK] = MSR_SYSCALL_MASK,
 	[UM_TSC_AUX] = MSR_TSC_AUX,
 };
@@ -39,7 +40,7 @@ void usermsr_restore(void)
 	user_return_notifier_unregister(&um->urn);
 	for (i = 0; i < um_nr; i++) {
 		if (um->cur[i] != um->host[i]) {
-			wrmsrq(um_msr[i], um->host[i]);
+			raw_wrmsr(um_msr[i], um->host[i]);
 			um->cur[i] = um->host[i];
 		}
 	}
@@ -58,24 +59,29 @@ static void um_on_user_return(struct user_return_notifier *urn)
 void usermsr_load(struct emys_vcpu *vcpu)
 {
 	const struct emys_msrs *m = &vcpu->msrs;
-	const u64 want[UM_NR] = { m->star, m->lstar, m->cstar, m->fmask, m->tsc_aux };
+	const u64 want[UM_NR] = { m->star, m->lstar, m->fmask, m->tsc_aux };
 	struct um_cpu *um = this_cpu_ptr(&um_cpu);
-	unsigned int i;
+	bool changed = false;
+	unsigned int i = 0;
 
 	if (!um->known) {
 		for (i = 0; i < um_nr; i++) {
-			rdmsrq(um_msr[i], um->host[i]);
+			um->host[i] = raw_rdmsr(um_msr[i]);
 			um->cur[i] = um->host[i];
 		}
 		um->known = true;
 	}
-	for (i = 0; i < um_nr; i++) {
+	/* With SYSCALL off nothing reads its targets. */
+	if (!(m->efer & EFER_SCE))
+		i = UM_TSC_AUX;
+	for (; i < um_nr; i++) {
 		if (um->cur[i] == want[i])
 			continue;
-		wrmsrq(um_msr[i], want[i]);
+		raw_wrmsr(um_msr[i], want[i]);
 		um->cur[i] = want[i];
+		changed = true;
 	}
-	if (!um->registered) {
+	if (changed && !um->registered) {
 		um->registered = true;
 		um->urn.on_user_return = um_on_user_return;
 		user_return_notifier_register(&um->urn);
