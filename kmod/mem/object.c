@@ -34,7 +34,7 @@
 #define STATE_BITS		3
 #define FAULT_AROUND		16UL		/* pages mapped by one user fault */
 
-#define PAGE_GFP	(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT)
+#define PAGE_GFP	(GFP_USER | __GFP_ZERO | __GFP_ACCOUNT)
 #define BLOCK_GFP	(PAGE_GFP | __GFP_NOWARN | __GFP_NORETRY)
 
 static atomic_long_t pages_allocated;
@@ -100,44 +100,58 @@ static struct page *entry_page(void *entry)
 	return pfn_to_page(xa_to_value(entry) >> STATE_BITS);
 }
 
+static void count_pages(struct mem_object *obj, long n)
+{
+	obj->nr += n;
+	atomic_long_add(n, &pages_allocated);
+}
+
 /*
- * The one place where a page's state changes. MEM_PRIVATE takes over the
- * reference on @page; MEM_ABSENT gives the old page back, which nothing maps any
- * more. -ENOMEM, or -EINVAL: there is no such step.
+ * The one place where the state of pages changes; @n pages from @first on.
+ * MEM_PRIVATE takes over the references on @page and those behind it; MEM_ABSENT
+ * gives the old pages back, which nothing maps any more. -ENOMEM, or -EINVAL:
+ * there is no such step; the pages before the one that failed have changed, and
+ * *@done tells how many.
  */
-static int object_set_state(struct mem_object *obj, pgoff_t index,
-			    enum mem_page_state to, struct page *page)
+static int object_set_state(struct mem_object *obj, pgoff_t first, unsigned long n,
+			    enum mem_page_state to, struct page *page,
+			    unsigned long *done)
 {
 	static const u8 legal[MEM_PAGE_STATES] = {
 		[MEM_ABSENT] = BIT(MEM_PRIVATE),
 		[MEM_PRIVATE] = BIT(MEM_ABSENT),
 	};
+	XA_STATE(xas, &obj->pages, first);
+	unsigned long i = 0;
 	void *old;
 
 	lockdep_assert_held_write(&obj->lock);
-	old = xa_load(&obj->pages, index);
-	if (WARN_ON_ONCE(!(legal[entry_state(old)] & BIT(to))))
-		return -EINVAL;
+	do {
+		xas_lock(&xas);
+		for (; i < n; i++) {
+			xas_set(&xas, first + i);
+			old = xas_load(&xas);
+			if (WARN_ON_ONCE(!(legal[entry_state(old)] & BIT(to)))) {
+				xas_set_err(&xas, -EINVAL);
+				break;
+			}
+			xas_store(&xas, to == MEM_ABSENT ? NULL :
+				  state_entry(to, page + i));
+			if (xas_error(&xas))
+				break;
+			if (old) {
+				xas_set(&xas, round_down(first + i, MEM_BLOCK_PAGES));
+				xas_load(&xas);
+				xas_clear_mark(&xas, OBJECT_BLOCK);
+				put_page(entry_page(old));
+			}
+		}
+		xas_unlock(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL_ACCOUNT));
 
-	if (to == MEM_PRIVATE) {
-		int err = xa_err(xa_store(&obj->pages, index,
-					  state_entry(to, page),
-					  GFP_KERNEL_ACCOUNT));
-
-		if (err)
-			return err;
-		obj->nr++;
-		atomic_long_inc(&pages_allocated);
-		return 0;
-	}
-
-	xa_clear_mark(&obj->pages, round_down(index, MEM_BLOCK_PAGES),
-		      OBJECT_BLOCK);
-	xa_erase(&obj->pages, index);
-	put_page(entry_page(old));
-	obj->nr--;
-	atomic_long_dec(&pages_allocated);
-	return 0;
+	count_pages(obj, to == MEM_ABSENT ? -(long)i : i);
+	*done = i;
+	return xas_error(&xas);
 }
 
 struct page *object_page(struct mem_object *obj, pgoff_t index)
@@ -202,21 +216,16 @@ static bool block_publish(struct mem_object *obj, pgoff_t first,
 	bool ok;
 
 	down_write(&obj->lock);
-	ok = block_empty(obj, first);
-	for (; ok && done < MEM_BLOCK_PAGES; done++)
-		if (object_set_state(obj, first + done, MEM_PRIVATE,
-				     block + done)) {
-			ok = false;
-			break;
-		}
+	ok = block_empty(obj, first) &&
+	     !object_set_state(obj, first, MEM_BLOCK_PAGES, MEM_PRIVATE, block,
+			       &done);
 	if (ok)
 		xa_set_mark(&obj->pages, first, OBJECT_BLOCK);
 	else
-		for (i = 0; i < done; i++)
-			object_set_state(obj, first + i, MEM_ABSENT, NULL);
+		object_set_state(obj, first, done, MEM_ABSENT, NULL, &i);
 	up_write(&obj->lock);
 
-	for (i = ok ? MEM_BLOCK_PAGES : done; i < MEM_BLOCK_PAGES; i++)
+	for (i = done; i < MEM_BLOCK_PAGES; i++)
 		put_page(block + i);
 	return ok;
 }
@@ -238,6 +247,7 @@ static bool populate_block(struct mem_object *obj, pgoff_t index)
 int object_populate(struct mem_object *obj, pgoff_t index, bool user)
 {
 	gfp_t gfp = PAGE_GFP;
+	unsigned long done;
 	struct page *page;
 	int err = 0;
 
@@ -256,7 +266,7 @@ int object_populate(struct mem_object *obj, pgoff_t index, bool user)
 
 	down_write(&obj->lock);
 	if (!object_page(obj, index)) {
-		err = object_set_state(obj, index, MEM_PRIVATE, page);
+		err = object_set_state(obj, index, 1, MEM_PRIVATE, page, &done);
 		if (!err)
 			page = NULL;
 	}
@@ -449,14 +459,13 @@ static int object_release(struct inode *inode, struct file *file)
 	unsigned long index;
 	void *entry;
 
-	/* Only for the setter's assertion: nobody else can have the object */
-	down_write(&obj->lock);
+	/* Nobody else has the object; its pages go with it */
 	xa_for_each(&obj->pages, index, entry) {
-		object_set_state(obj, index, MEM_ABSENT, NULL);
+		put_page(entry_page(entry));
 		cond_resched();
 	}
-	up_write(&obj->lock);
 	xa_destroy(&obj->pages);
+	count_pages(obj, -(long)obj->nr);
 
 	iput(obj->inode);
 	simple_release_fs(&object_mnt, &object_mnt_count);
