@@ -212,13 +212,9 @@ int lapic_set_state(struct emys_vcpu *vcpu, const struct kvm_lapic_state *s)
 		lapic_set_reg(l, APIC_LDR, regs[APIC_LDR / 4] & 0xff000000);
 		lapic_set_reg(l, APIC_DFR, regs[APIC_DFR / 4] | 0x0fffffff);
 	}
-	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 0x10) {
-		u32 lvt = regs[offset / 4] & lapic_lvt_mask(offset);
-
-		if (!lapic_sw_enabled(l))
-			lvt |= APIC_LVT_MASKED;
-		lapic_set_reg(l, offset, lvt);
-	}
+	/* masks as given: a VMM leaves LINT0 open to the PIC before SVR enables the APIC */
+	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 0x10)
+		lapic_set_reg(l, offset, regs[offset / 4] & lapic_lvt_mask(offset));
 	for (offset = 0; offset < 0x80; offset += 0x10) {
 		/* vectors 0 to 15 cannot be in there */
 		u32 legal = offset ? ~0u : 0xffff0000;
