@@ -11,6 +11,7 @@ host-prepare:
 	@selftests/host/get emulator
 	@selftests/host/get boot $(KVER)
 	@selftests/host/get base
+	@selftests/host/get guest 6.1
 
 # The emulated host's own test: statuses, output, hangs, kernel trouble.
 host-selftest:
