@@ -30,16 +30,16 @@
 	X(mem_faults), X(mem_fault_retries), X(mem_pages_4k), X(mem_pages_2m), \
 	X(mem_pages_1g), X(mem_zaps), X(mem_notifier_invalidations), X(remote_flushes)
 
-#define X(n) n
+#define STATS_NAME(n)			n
+#define STATS_FIELDS(type, list)	type list(STATS_NAME)
+
 struct emys_vcpu_stats {
-	u64 EMYS_VCPU_STATS(X);
+	STATS_FIELDS(u64, EMYS_VCPU_STATS);
 };
 
 struct emys_vm_stats {
-	atomic64_t EMYS_VM_STATS(X);
+	STATS_FIELDS(atomic64_t, EMYS_VM_STATS);
 };
-
-#undef X
 
 struct emys_vm;
 struct emys_vcpu;
