@@ -281,7 +281,7 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 	} else if (ev->interrupt.injected) {
 		write_interrupt(vcpu);
 	} else if (ev->exception.pending) {
-		/* A fault sets RF in the image it pushes: not #DB, and not the traps #BP and #OF. */
+		/* A fault sets RF in the image it pushes; #DB and the traps #BP and #OF do not. */
 		if (ev->exception.nr != VEC_DB && ev->exception.nr != 3 && ev->exception.nr != 4)
 			vmx_set_rflags(vcpu, vmx_rflags(vcpu) | X86_EFLAGS_RF);
 		ev->exception.pending = false;
