@@ -130,7 +130,8 @@ int vmx_handle_debug(struct emys_vcpu *vcpu)
 	const struct vmx_exit *e = &vcpu->vmx.exit;
 	u32 vector = e->intr_info & INTR_INFO_VECTOR_MASK;
 
-	vcpu->debug.entered = vcpu->debug.stepped = false;
+	vcpu->debug.entered = false;
+	vcpu->debug.stepped = false;
 	if (e->reason == EXIT_REASON_MONITOR_TRAP_FLAG) {
 		vector = VEC_DB;
 		d->dr6 = DR6_FIXED | DR6_BS;
