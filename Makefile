@@ -15,6 +15,8 @@ module:
 
 vmctl:
 	@$(MAKE) -s -C userspace/vmctl
+	@mkdir -p build
+	@cp -u userspace/vmctl/vmctl build/vmctl
 
 # build/KVER/emys.ko for a kernel of the emulated host. Each has its own copy of
 # the sources, because a module of Linux before 6.13 builds where its sources are.
