@@ -85,6 +85,14 @@ struct file *dev_vcpu_file(u32 id);
 /* KVM_CHECK_EXTENSION. 0 = absent. @vm NULL on /dev/emys. */
 int dev_extension(struct emys_vm *vm, long cap);
 
+/*
+ * The user's struct kvm_msrs, entry by entry, until @fn fails; @back: the entries go
+ * back to the user. How many @fn did, or -E2BIG too many, -EFAULT, -ENOMEM.
+ */
+struct kvm_msr_entry;
+long dev_msrs(struct dev_call *call, int (*fn)(struct dev_call *call, struct kvm_msr_entry *e),
+	      bool back);
+
 /* /dev/emys, last at load and first at unload. init: -errno of misc_register(). */
 int dev_init(void);
 void dev_exit(void);

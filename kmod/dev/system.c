@@ -190,8 +190,8 @@ static long system_msr_feature_list(struct dev_call *call)
 	return system_index_list(call, msr_feature_list, msr_feature_list_nr);
 }
 
-/* Feature MSRs: what a new vCPU would have. The number done before the first unknown one. */
-static long system_get_msrs(struct dev_call *call)
+long dev_msrs(struct dev_call *call, int (*fn)(struct dev_call *call, struct kvm_msr_entry *e),
+	      bool back)
 {
 	struct kvm_msrs __user *user = dev_uptr(call);
 	struct kvm_msr_entry *e;
@@ -207,18 +207,30 @@ static long system_get_msrs(struct dev_call *call)
 	e = memdup_user(user->entries, nr * sizeof(*e));
 	if (IS_ERR(e))
 		return PTR_ERR(e);
-	for (i = 0; i < nr; i++) {
-		u64 val;
-
-		if (msr_feature_read(e[i].index, &val))
+	for (i = 0; i < nr; i++)
+		if (fn(call, &e[i]))
 			break;
-		e[i].data = val;
-	}
 	ret = i;
-	if (copy_to_user(user->entries, e, nr * sizeof(*e)))
+	if (back && copy_to_user(user->entries, e, nr * sizeof(*e)))
 		ret = -EFAULT;
 	kfree(e);
 	return ret;
+}
+
+/* Feature MSRs: what a new vCPU would have. */
+static int system_get_msr(struct dev_call *call, struct kvm_msr_entry *e)
+{
+	u64 val;
+
+	if (msr_feature_read(e->index, &val))
+		return -EINVAL;
+	e->data = val;
+	return 0;
+}
+
+static long system_get_msrs(struct dev_call *call)
+{
+	return dev_msrs(call, system_get_msr, true);
 }
 
 static long system_mce_cap(struct dev_call *call)

@@ -128,50 +128,30 @@ static long vcpu_set_xcrs(struct dev_call *call)
 	return 0;
 }
 
-/* GET_MSRS and SET_MSRS stop at the first MSR that fails and say how many were done. */
-static long vcpu_msrs(struct dev_call *call, bool write)
+static int vcpu_get_msr(struct dev_call *call, struct kvm_msr_entry *e)
 {
-	struct kvm_msrs __user *user = dev_uptr(call);
-	struct kvm_msr_entry *e;
-	u32 nr, i;
-	long ret;
+	u64 val;
+	int err;
 
-	if (get_user(nr, &user->nmsrs))
-		return -EFAULT;
-	if (nr >= DEV_MAX_MSRS)
-		return -E2BIG;
-	if (!nr)
-		return 0;
-	e = memdup_user(user->entries, nr * sizeof(*e));
-	if (IS_ERR(e))
-		return PTR_ERR(e);
-	for (i = 0; i < nr; i++) {
-		u64 val = e[i].data;
-		int err;
+	err = msr_read(call->vcpu, e->index, &val, true);
+	if (!err)
+		e->data = val;
+	return err;
+}
 
-		if (write)
-			err = msr_write(call->vcpu, e[i].index, val, true);
-		else
-			err = msr_read(call->vcpu, e[i].index, &val, true);
-		if (err)
-			break;
-		e[i].data = val;
-	}
-	ret = i;
-	if (!write && copy_to_user(user->entries, e, nr * sizeof(*e)))
-		ret = -EFAULT;
-	kfree(e);
-	return ret;
+static int vcpu_set_msr(struct dev_call *call, struct kvm_msr_entry *e)
+{
+	return msr_write(call->vcpu, e->index, e->data, true);
 }
 
 static long vcpu_get_msrs(struct dev_call *call)
 {
-	return vcpu_msrs(call, false);
+	return dev_msrs(call, vcpu_get_msr, true);
 }
 
 static long vcpu_set_msrs(struct dev_call *call)
 {
-	return vcpu_msrs(call, true);
+	return dev_msrs(call, vcpu_set_msr, false);
 }
 
 /* -- CPUID --------------------------------------------------------------------- */

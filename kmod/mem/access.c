@@ -71,52 +71,39 @@ static int write_slot(struct mem_slot *slot, u64 gpa, const void *src, size_t le
 	return err ? -EFAULT : 0;
 }
 
-int mem_read(struct emys_vm *vm, u64 gpa, void *dst, size_t len)
+/* Slot by slot, to @dst or, when that is NULL, from @src. */
+static int copy(struct emys_vm *vm, u64 gpa, void *dst, const void *src, size_t len)
 {
 	struct emys_mem *mem = &vm->mem;
 	int idx = srcu_read_lock(&mem->srcu);
 	struct mem_slots *slots = mem_slots(mem);
+	size_t done, n;
 	int err = 0;
 
-	while (!err && len) {
-		size_t n = len;
-		struct mem_slot *slot = find(slots, gpa, &n);
+	for (done = 0; !err && done < len; done += n) {
+		struct mem_slot *slot;
 
-		if (!slot) {
+		n = len - done;
+		slot = find(slots, gpa + done, &n);
+		if (!slot)
 			err = -EFAULT;
-			break;
-		}
-		err = read_slot(slot, gpa, dst, n);
-		gpa += n;
-		dst += n;
-		len -= n;
+		else if (dst)
+			err = read_slot(slot, gpa + done, dst + done, n);
+		else
+			err = write_slot(slot, gpa + done, src + done, n);
 	}
 	srcu_read_unlock(&mem->srcu, idx);
 	return err ? -EFAULT : 0;
 }
 
+int mem_read(struct emys_vm *vm, u64 gpa, void *dst, size_t len)
+{
+	return copy(vm, gpa, dst, NULL, len);
+}
+
 int mem_write(struct emys_vm *vm, u64 gpa, const void *src, size_t len)
 {
-	struct emys_mem *mem = &vm->mem;
-	int idx = srcu_read_lock(&mem->srcu);
-	struct mem_slots *slots = mem_slots(mem);
-	int err = 0;
-
-	while (!err && len) {
-		size_t n = len;
-		struct mem_slot *slot = find(slots, gpa, &n);
-
-		if (!slot) {
-			err = -EFAULT;
-			break;
-		}
-		err = write_slot(slot, gpa, src, n);
-		gpa += n;
-		src += n;
-		len -= n;
-	}
-	srcu_read_unlock(&mem->srcu, idx);
-	return err;
+	return copy(vm, gpa, NULL, src, len);
 }
 
 bool mem_has_slot(struct emys_vm *vm, u64 gpa, bool write)
