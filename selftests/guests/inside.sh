@@ -64,7 +64,7 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 	eval "pid$i=\$!"
 done
 alive=0
-for try in $(seq 300); do
+for _ in $(seq 300); do
 	alive=$(grep -l 'Linux version' /tmp/ten* 2>/dev/null | wc -l)
 	[ "$alive" = 10 ] && break
 	sleep 1
