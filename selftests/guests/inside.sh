@@ -22,7 +22,7 @@ ok()	# STATUS NAME
 nothing_left()
 {
 	[ "$device" = /dev/emys ] || return 0
-	for try in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		left=$(grep -E '^(vms|vcpus|pages): *[1-9]' /sys/kernel/debug/emys/stats) || return 0
 		sleep 0.2
 	done
