@@ -687,19 +687,19 @@ static void test_bad_iret(void)
 }
 
 /* A fault of the new task: in its context, on its stack, before it has run. */
-static void try_new(void (*spoil)(struct vm *vm, struct tss32 *b), u8 vector, u16 error)
+static void try_new(struct vcpu *vcpu, void (*spoil)(struct vm *vm, struct tss32 *b), u8 vector,
+		    u16 error)
 {
-	struct vcpu *vcpu = start(t_jmp, b_out);
 	struct vm *vm = vcpu->vm;
 	struct kvm_regs r;
 
+	set_up(vcpu, t_jmp, b_out);
 	spoil(vm, tss(vm, TSS_B));
 	expect_fault(vcpu, vector, error, S_B);
 	expect_busy(vm, 0, 1);
 	expect_saved(vm, at(t_after_jmp));
 	vcpu_get_regs(vcpu, &r);
 	CHECK_EQ(r.rcx, 0xb0000001);
-	vm_free(vm);
 }
 
 static void bad_ldt(struct vm *vm, struct tss32 *b)
@@ -794,22 +794,24 @@ static void system_ds(struct vm *vm, struct tss32 *b)
 /* "Exception Conditions Checked During a Task Switch", in the new task's context. */
 static void test_bad_segments(void)
 {
+	struct vcpu *vcpu = vcpu_add(vm_create(), 0);
+
 	only_emys();
-	try_new(bad_ldt, TS_VECTOR, S_DATA);
-	try_new(bad_ldt_outside, TS_VECTOR, S_OUTSIDE);
-	try_new(absent_ldt, TS_VECTOR, S_LDT);
-	try_new(data_cs, TS_VECTOR, S_DATA);
-	try_new(null_cs, TS_VECTOR, 0);
-	try_new(absent_cs, NP_VECTOR, S_UCODE);
-	try_new(code_ss, TS_VECTOR, S_CODE);
-	try_new(user_ss, TS_VECTOR, S_UDATA);
-	try_new(absent_ss, SS_VECTOR, S_ABSENT);
-	try_new(absent_ds, NP_VECTOR, S_ABSENT);
-	try_new(tss_es, TS_VECTOR, S_A);
-	try_new(outside_gs, TS_VECTOR, S_OUTSIDE);
-	try_new(outside_fs, TS_VECTOR, 0x10 | 4);
+	try_new(vcpu, bad_ldt, TS_VECTOR, S_DATA);
+	try_new(vcpu, bad_ldt_outside, TS_VECTOR, S_OUTSIDE);
+	try_new(vcpu, absent_ldt, TS_VECTOR, S_LDT);
+	try_new(vcpu, data_cs, TS_VECTOR, S_DATA);
+	try_new(vcpu, null_cs, TS_VECTOR, 0);
+	try_new(vcpu, absent_cs, NP_VECTOR, S_UCODE);
+	try_new(vcpu, code_ss, TS_VECTOR, S_CODE);
+	try_new(vcpu, user_ss, TS_VECTOR, S_UDATA);
+	try_new(vcpu, absent_ss, SS_VECTOR, S_ABSENT);
+	try_new(vcpu, absent_ds, NP_VECTOR, S_ABSENT);
+	try_new(vcpu, tss_es, TS_VECTOR, S_A);
+	try_new(vcpu, outside_gs, TS_VECTOR, S_OUTSIDE);
+	try_new(vcpu, outside_fs, TS_VECTOR, 0x10 | 4);
 	/* more privileged than its user */
-	try_new(system_ds, TS_VECTOR, S_DATA);
+	try_new(vcpu, system_ds, TS_VECTOR, S_DATA);
 }
 
 /* A task at CPL 3. */
