@@ -220,7 +220,7 @@ static void put_cr(struct emys_vcpu *vcpu, unsigned int reg, u64 val)
 /* "Exit Qualification for Control-Register Accesses". */
 int vmx_handle_cr(struct emys_vcpu *vcpu)
 {
-	u64 qual = vcpu->vmx.exit.qual, val, cr0;
+	u64 qual = vcpu->vmx.exit.qual, val, old, cr0;
 	unsigned int cr = qual & 15, reg = (qual >> 8) & 15;
 	int r = 0;
 
@@ -248,8 +248,12 @@ int vmx_handle_cr(struct emys_vcpu *vcpu)
 				lapic_set_cr8(vcpu, val);
 				break;
 			}
+			old = vcpu->cr8;
 			vcpu->cr8 = val;
 			vmx_skip(vcpu);
+			/* The VMM's APIC holds something back only while the priority is high. */
+			if (val >= old)
+				return EMYS_RESUME;
 			vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 			vcpu->vmx.tpr_exit = true;
 			return EMYS_USER;

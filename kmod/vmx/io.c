@@ -183,6 +183,11 @@ static int handle_string(struct emys_vcpu *vcpu)
 		vmx_skip(vcpu);
 		return EMYS_RESUME;
 	}
+	/* The exit comes before the CPU looks at the address. */
+	if (vmx_is_64bit(vcpu) && !__is_canonical_address(e->gla, 48)) {
+		vmx_inject_gp(vcpu);
+		return EMYS_RESUME;
+	}
 	n = batch(vcpu, left);
 	vcpu->io.count = n;
 	if (vcpu->io.in) {
