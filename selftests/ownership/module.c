@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ownership/module: policy, unloading and loading, and nothing left behind */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sum.h"
+
+#define PARAMETER "/sys/module/emys/parameters/ownership"
+
+/* Both come from whoever runs this: the file and the parameters it had. */
+static const char *module_file(void)
+{
+	const char *file = getenv("EMYS_MODULE");
+
+	REQUIRE(ksft_is_emys(), "not emys");
+	REQUIRE(file && !access(file, R_OK), "no $EMYS_MODULE");
+	return file;
+}
+
+static void load(const char *params)
+{
+	int fd = CHECK_OK(open(module_file(), O_RDONLY | O_CLOEXEC));
+
+	CHECK_MSG(!syscall(SYS_finit_module, fd, params, 0),
+		  "loading with '%s': %s", params, strerror(errno));
+	close(fd);
+}
+
+static const char *params(void)
+{
+	const char *p = getenv("EMYS_PARAMS");
+
+	return p ? p : "";
+}
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "emys", O_NONBLOCK);
+}
+
+static void run_once(u64 seed)
+{
+	struct vm *vm = vm_create();
+
+	sum_run(vcpu_add(vm, 0), seed);
+	vm_free(vm);
+}
+
+/* Unloaded and loaded again, with guests in between. */
+static void test_reload(void)
+{
+	int i;
+
+	module_file();
+	for (i = 0; i < 3; i++) {
+		CHECK_OK(unload());
+		CHECK(access("/dev/emys", F_OK));
+		load(params());
+		run_once(i);
+	}
+	CHECK_ERRNO(syscall(SYS_finit_module,
+			    open(module_file(), O_RDONLY | O_CLOEXEC), "", 0),
+		    EEXIST);
+}
+
+/*
+ * As long as a VM, a vCPU, a mapping of it or a piece of owned memory exists
+ * the module cannot go.
+ */
+static void test_busy(void)
+{
+	struct vcpu *vcpu;
+	struct vm *vm;
+	void *p;
+	int fd;
+
+	module_file();
+	vm = vm_create();
+	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	vcpu = vcpu_add(vm, 0);
+	sum_run(vcpu, 1);
+	close(vm->dev);
+	close(vm->fd);
+	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	sum_run(vcpu, 2);
+	close(vcpu->fd);
+	/* the page of struct kvm_run is still mapped */
+	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	munmap(vcpu->run, vm->run_size);
+	fd = CHECK_OK(open("/dev/emys-mem", O_RDWR | O_CLOEXEC));
+	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	close(fd);
+	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	munmap(p, 4096);
+	CHECK_OK(unload());
+	load(params());
+}
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r;
+
+	CHECK_MSG(fd >= 0, "%s: %s", path, strerror(errno));
+	r = write(fd, text, strlen(text));
+	close(fd);
+	return r < 0 ? -1 : 0;
+}
+
+/*
+ * The policy: rubbish is EINVAL, a change while a VM exists EBUSY; guests run
+ * under each that this host allows.
+ */
+static void test_policy(void)
+{
+	static const char * const policy[] = { "transient", "auto", "resident" };
+	char old[32] = "";
+	struct vm *vm;
+	unsigned int i;
+	int fd;
+
+	REQUIRE(ksft_is_emys(), "not emys");
+	fd = CHECK_OK(open(PARAMETER, O_RDONLY | O_CLOEXEC));
+	CHECK(read(fd, old, sizeof(old) - 1) > 0);
+	close(fd);
+	CHECK_ERRNO(write_file(PARAMETER, "mine"), EINVAL);
+	vm = vm_create();
+	CHECK_ERRNO(write_file(PARAMETER, "transient"), EBUSY);
+	vm_free(vm);
+	for (i = 0; i < ARRAY_SIZE(policy); i++) {
+		if (write_file(PARAMETER, policy[i])) {
+			/* a kernel that keeps CR4 for itself */
+			CHECK_EQ(errno, EOPNOTSUPP);
+			CHECK(!strcmp(policy[i], "resident"));
+			continue;
+		}
+		fd = dev_open(ksft_device);
+		close(fd);
+		if (!strcmp(policy[i], "resident") &&
+		    !access("/dev/kvm", F_OK)) {
+			struct vm *taken = vm_create_bare("/dev/kvm");
+
+			/* KVM has VMX operation: resident is not possible */
+			fd = dev_open(ksft_device);
+			CHECK_ERRNO(ioctl(fd, KVM_CREATE_VM, 0), EBUSY);
+			close(fd);
+			vm_free(taken);
+			continue;
+		}
+		run_once(i);
+		ksft_print("ran under %s", policy[i]);
+	}
+	CHECK_OK(write_file(PARAMETER, old));
+	run_once(7);
+}
+
+static void guest_touch(u64 size)
+{
+	volatile u64 *p = (u64 *)0x10000000ull;
+	u64 i;
+
+	for (i = 0; i < size / 8; i += 512)
+		p[i] = i;
+	GUEST_SYNC(1);
+	for (;;)
+		;
+}
+
+static long mem_free(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kb = -1;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemFree: %ld", &kb) == 1)
+			break;
+	fclose(f);
+	return kb;
+}
+
+/* what is freed by RCU or a worker takes a moment: wait until it is quiet */
+static long available(void)
+{
+	long last = 0, now;
+	int i, quiet = 0;
+
+	for (i = 0; i < 100 && quiet < 3; i++) {
+		usleep(10000);
+		now = mem_free();
+		quiet = labs(now - last) < 256 ? quiet + 1 : 0;
+		last = now;
+	}
+	return last;
+}
+
+/* the module's own count of pages in memory objects; -1: debugfs is not there */
+static long own_pages(void)
+{
+	FILE *f = fopen("/sys/kernel/debug/emys/stats", "r");
+	char line[128];
+	long n = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "pages: %ld", &n) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+#define MEMORY	(48ull << 20)
+
+static void victim(int owned, int fd)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu;
+	int obj;
+	void *mem;
+
+	if (owned) {
+		obj = CHECK_OK(open("/dev/emys-mem", O_RDWR | O_CLOEXEC));
+		mem = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   obj, 0);
+		CHECK(mem != MAP_FAILED);
+	} else {
+		mem = host_memory(MEMORY);
+	}
+	vcpu = vcpu_add(vm, 0);
+	vm_region(vm, 1, 0, 0x10000000, MEMORY, mem);
+	vcpu_call(vcpu, guest_touch, MEMORY);
+	vcpu_sync(vcpu, 1);
+	if (write(fd, "x", 1) != 1)
+		_exit(1);
+	vcpu_run_raw(vcpu);
+	_exit(1);
+}
+
+/*
+ * VMMs killed with -9 while their guests run: every page is back, and the
+ * module unloads at once.
+ */
+static void test_accounting(void)
+{
+	long before = 0, after;
+	int i, p[2], status;
+	pid_t pid;
+	char c;
+
+	module_file();
+	CHECK_OK(pipe(p));
+	/* a CPU's batch for the LRU lists could hold dozens of huge pages */
+	CHECK_OK(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	/*
+	 * Two rounds push out what earlier cases left in the CPUs' batches. One
+	 * page in six that leaks shows in what is free; one of the module's own
+	 * shows in its count.
+	 */
+	for (i = -2; i < 6; i++) {
+		if (i == 0) {
+			usleep(500000);
+			before = available();
+		}
+		pid = CHECK_OK(fork());
+		if (!pid)
+			victim(i & 1, p[1]);
+		CHECK_EQ(read(p[0], &c, 1), 1);
+		kill(pid, SIGKILL);
+		CHECK_OK(waitpid(pid, &status, 0));
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	usleep(500000);
+	after = available();
+	ksft_print("%ld KiB free before, %ld after", before, after);
+	CHECK(before - after < (long)(MEMORY >> 10));
+	CHECK(own_pages() <= 0);
+	CHECK_OK(unload());
+	load(params());
+	run_once(1);
+}
+
+KSFT_MAIN(
+	{ "module: reload", test_reload, 60 },
+	{ "module: busy", test_busy, 60 },
+	{ "module: ownership policy", test_policy, 60 },
+	{ "module: nothing left behind", test_accounting, 60 },
+)
