@@ -301,7 +301,7 @@ void irqfd_release(struct emys_vm *vm)
 
 int irqfd_module_init(void)
 {
-	shutdown_wq = alloc_workqueue("emys-irqfd", 0, 0);
+	shutdown_wq = alloc_workqueue("emys-irqfd", WQ_UNBOUND, 0);
 	return shutdown_wq ? 0 : -ENOMEM;
 }
 

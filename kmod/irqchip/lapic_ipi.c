@@ -35,7 +35,8 @@ static bool matches(struct emys_vcpu *vcpu, const struct lapic_msg *msg)
 	bool x2apic = lapic_x2apic(l);
 	u32 dest = msg->dest, ldr, dfr;
 
-	if (dest == (msg->x2apic ? ~0u : 0xff))
+	/* KVM_CAP_X2APIC_API: in x2APIC mode 0xff is an ID or a cluster's mask, not everybody */
+	if (msg->x2apic ? dest == ~0u : dest == 0xff && !(x2apic && vcpu->vm->x2apic_api))
 		return true;
 	if (!msg->logical)
 		return dest == vcpu->id;
