@@ -103,16 +103,17 @@ void emys_vcpu_reset(struct emys_vcpu *vcpu, bool init)
 
 void emys_vcpu_kick(struct emys_vcpu *vcpu)
 {
-	int me, cpu;
+	int me;
 
 	rcuwait_wake_up(&vcpu->wait);
 	me = get_cpu();
-	if (cmpxchg(&vcpu->mode, EMYS_IN_GUEST, EMYS_EXITING) == EMYS_IN_GUEST) {
-		cpu = READ_ONCE(vcpu->cpu);
-		/* On this CPU it is in its own section, before an entry: it looks by itself. */
-		if (cpu != me)
-			smp_send_reschedule(cpu);
-	}
+	/*
+	 * On this CPU it is in its own section, before an entry: it looks by itself, and
+	 * stays IN_GUEST, or who kicks it later would take the IPI for sent.
+	 */
+	if (smp_load_acquire(&vcpu->mode) == EMYS_IN_GUEST && READ_ONCE(vcpu->cpu) != me &&
+	    cmpxchg(&vcpu->mode, EMYS_IN_GUEST, EMYS_EXITING) == EMYS_IN_GUEST)
+		smp_send_reschedule(READ_ONCE(vcpu->cpu));
 	put_cpu();
 }
 
