@@ -73,11 +73,12 @@ static void vm_release(struct kref *ref)
 	irqfd_release(vm);
 	/* Devices may post to vCPUs until they are gone themselves. */
 	pit_destroy(vm);
+	/* The mmu notifier holds no reference and kicks vCPUs: it goes before them. */
+	mem_vm_destroy(vm);
 	emys_for_each_vcpu(i, vcpu, vm)
 		emys_vcpu_destroy(vcpu);
 	irqchip_destroy(vm);
 	xa_destroy(&vm->vcpus);
-	mem_vm_destroy(vm);
 	vmx_vm_destroy(vm);
 	vmx_own_put();
 	mmdrop(vm->mm);

@@ -87,7 +87,7 @@ enum mem_fault_result {
  * VM creation and death. init: current->mm is vm->mm; -ENOMEM, or -EINTR (fatal
  * signal). kill is phase one: the EPT is zapped and stays empty, faults end with
  * -EIO; may sleep, also called by the mmu notifier when the mm goes, idempotent.
- * destroy: last reference, no vCPU left; may sleep, not from a notifier.
+ * destroy: last reference, no vCPU runs, and before they go; may sleep, not from a notifier.
  */
 int mem_vm_init(struct emys_vm *vm);
 void mem_vm_kill(struct emys_vm *vm);
