@@ -118,6 +118,8 @@ static void resident_off(void *unused)
 	if (!oc->resident)
 		return;
 	oc->resident = false;
+	/* Another owner may begin now, and take what it finds for the host's. */
+	usermsr_restore();
 	vmx_insn_vmxoff();	/* a fault means that an emergency was first */
 	cr4_clear_bits_irqsoff(X86_CR4_VMXE);
 }
@@ -146,7 +148,6 @@ static int own_offline(unsigned int cpu)
 
 	local_irq_save(flags);
 	resident_off(NULL);
-	usermsr_restore();
 	local_irq_restore(flags);
 	return 0;
 }
@@ -157,6 +158,12 @@ int vmx_own_get(void)
 	int r = 0;
 
 	mutex_lock(&own_lock);
+	/* Nobody to share with: say so now, not when a vCPU wants to run. */
+	if (own_policy == OWN_SHARED && !(__read_cr4() & X86_CR4_VMXE)) {
+		pr_warn_ratelimited("ownership=shared, but nobody else is in VMX operation\n");
+		mutex_unlock(&own_lock);
+		return -EBUSY;
+	}
 	if (!own_users && (own_policy == OWN_AUTO || own_policy == OWN_RESIDENT)) {
 		cpus_read_lock();
 		WRITE_ONCE(resident_active, true);
@@ -191,6 +198,22 @@ void vmx_own_put(void)
 	mutex_unlock(&own_lock);
 }
 
+/*
+ * In @oc->prev's place. When it is not to be had, nothing may stay current: what
+ * reads and writes fields after a failure must not reach the other owner's.
+ */
+static int load_shared(struct own_cpu *oc, u64 vmcs_pa)
+{
+	u64 spare = __pa(oc->vmxon);
+
+	if (likely(!vmx_insn_vmptrld(vmcs_pa)))
+		return 0;
+	/* The VMXON region is not in use here: a VMCS that is good for being cleared. */
+	if (vmx_insn_vmptrld(spare) || vmx_insn_vmclear(spare))
+		vmx_insn_vmclear(oc->prev);
+	return -EIO;
+}
+
 int vmx_own_enter(u64 vmcs_pa)
 {
 	struct own_cpu *oc = this_cpu_ptr(&own_cpu);
@@ -206,7 +229,7 @@ int vmx_own_enter(u64 vmcs_pa)
 		if (vmx_insn_vmptrst(&oc->prev))
 			return -EBUSY;
 		oc->how = VMX_OWN_SHARED;
-		return vmx_insn_vmptrld(vmcs_pa);
+		return load_shared(oc, vmcs_pa);
 	}
 	if (own_policy == OWN_SHARED)
 		return -EBUSY;
@@ -235,6 +258,11 @@ void vmx_own_leave(u64 vmcs_pa)
 		vmx_insn_vmxoff();
 		raw_write_cr4(__read_cr4() & ~X86_CR4_VMXE);
 	}
+}
+
+bool vmx_own_resident(void)
+{
+	return this_cpu_read(own_cpu.resident);
 }
 
 struct emys_vcpu *vmx_own_vcpu(void)
