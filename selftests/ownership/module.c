@@ -62,6 +62,9 @@ static void test_reload(void)
 	for (i = 0; i < 3; i++) {
 		CHECK_OK(unload());
 		CHECK(access("/dev/emys", F_OK));
+		CHECK_ERRNO(syscall(SYS_finit_module,
+				    open(module_file(), O_RDONLY | O_CLOEXEC),
+				    "ownership=mine", 0), EINVAL);
 		load(params());
 		run_once(i);
 	}
