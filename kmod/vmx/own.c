@@ -345,11 +345,15 @@ static struct notifier_block own_module_nb = { .notifier_call = own_module_event
 static void callback_set(bool on) { }
 #endif
 
-/* An orderly reboot: nobody enters any more, so VMX operation can go now. */
+/* An orderly reboot: who still runs a guest, or makes one, is in VMX operation only meanwhile. */
 static int own_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
+	mutex_lock(&own_lock);
+	if (own_policy != OWN_SHARED)
+		own_policy = OWN_TRANSIENT;
 	WRITE_ONCE(resident_active, false);
 	on_each_cpu(resident_off, NULL, 1);
+	mutex_unlock(&own_lock);
 	return NOTIFY_DONE;
 }
 

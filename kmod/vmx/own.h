@@ -32,6 +32,9 @@ void vmx_own_exit(void);
 int vmx_own_enter(u64 vmcs_pa);
 void vmx_own_leave(u64 vmcs_pa);
 
+/* Is this CPU in VMX operation for emys alone? Interrupts off. */
+bool vmx_own_resident(void);
+
 /* The vCPU whose VMCS is current on this CPU, or NULL. Interrupts off. */
 struct emys_vcpu *vmx_own_vcpu(void);
 void vmx_own_set_vcpu(struct emys_vcpu *vcpu);

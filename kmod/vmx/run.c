@@ -150,7 +150,6 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 	int r;
 
-	usermsr_load(vcpu);
 	r = vmx_own_enter(vmx->vmcs_pa);
 	vmx_own_set_vcpu(vcpu);
 	if (unlikely(r)) {
@@ -161,6 +160,7 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	vmx->nest = 1;
 	vmx->in_section = true;
 	vmx->launched = false;
+	usermsr_enter(vcpu, vmx_own_resident());
 	host_state(vcpu, s);
 	mitigate_entry(vcpu, s);
 	s->host_kernel_gs = raw_rdmsr(MSR_KERNEL_GS_BASE);
@@ -220,6 +220,7 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 		vcpu->msrs.spec_ctrl = s->args.spec_guest;
 	if (s->debugctl)
 		raw_wrmsr(MSR_IA32_DEBUGCTLMSR, s->debugctl);
+	usermsr_leave();
 	vmx->in_section = false;
 	vmx->nest = 0;
 	vmx_own_set_vcpu(NULL);

@@ -23,27 +23,33 @@ static unsigned int um_nr __ro_after_init;	/* without TSC_AUX where the CPU has 
 /* Only touched on its CPU with interrupts off. */
 struct um_cpu {
 	struct user_return_notifier urn;
-	bool registered, known;
+	bool registered, known, lazy;
 	u64 host[UM_NR], cur[UM_NR];
 };
 
 static DEFINE_PER_CPU(struct um_cpu, um_cpu);
 
-void usermsr_restore(void)
+static void put_back(struct um_cpu *um)
 {
-	struct um_cpu *um = this_cpu_ptr(&um_cpu);
 	unsigned int i;
 
-	if (!um->registered)
-		return;
-	um->registered = false;
-	user_return_notifier_unregister(&um->urn);
 	for (i = 0; i < um_nr; i++) {
 		if (um->cur[i] != um->host[i]) {
 			raw_wrmsr(um_msr[i], um->host[i]);
 			um->cur[i] = um->host[i];
 		}
 	}
+}
+
+void usermsr_restore(void)
+{
+	struct um_cpu *um = this_cpu_ptr(&um_cpu);
+
+	if (!um->registered)
+		return;
+	um->registered = false;
+	user_return_notifier_unregister(&um->urn);
+	put_back(um);
 }
 
 static void um_on_user_return(struct user_return_notifier *urn)
@@ -81,11 +87,30 @@ void usermsr_load(struct emys_vcpu *vcpu)
 		um->cur[i] = want[i];
 		changed = true;
 	}
-	if (changed && !um->registered) {
+	if (changed && um->lazy && !um->registered) {
 		um->registered = true;
 		um->urn.on_user_return = um_on_user_return;
 		user_return_notifier_register(&um->urn);
 	}
+}
+
+void usermsr_enter(struct emys_vcpu *vcpu, bool lazy)
+{
+	struct um_cpu *um = this_cpu_ptr(&um_cpu);
+
+	/* What is there now may be what another owner has loaded. */
+	if (!lazy || !um->lazy)
+		um->known = false;
+	um->lazy = lazy;
+	usermsr_load(vcpu);
+}
+
+void usermsr_leave(void)
+{
+	struct um_cpu *um = this_cpu_ptr(&um_cpu);
+
+	if (!um->lazy)
+		put_back(um);
 }
 
 void __init usermsr_init(void)
