@@ -408,7 +408,8 @@ static int map_apic_access(struct emys_vcpu *vcpu)
 		    EPT_MAP_IPAT | EPT_MAP_ACCESSED | EPT_MAP_DIRTY);
 	read_unlock(&mem->mmu_lock);
 	ept_cache_drain(&cache);
-	return r == -EEXIST || r == -EAGAIN ? 0 : r;
+	/* Busy: a slot came there meanwhile. */
+	return r == -EEXIST || r == -EAGAIN || r == -EBUSY ? 0 : r;
 }
 
 static int handle_ept_violation(struct emys_vcpu *vcpu)
@@ -472,11 +473,6 @@ static int handle_entry_failure(struct emys_vcpu *vcpu)
 	u32 reason = vcpu->vmx.exit.reason;
 
 	vcpu->stats.exit_entry_failure++;
-	/* A machine check during entry: the host's handler, then the guest again. */
-	if ((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY) {
-		asm volatile("int $18");
-		return EMYS_RESUME;
-	}
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	vcpu->run->fail_entry.hardware_entry_failure_reason =
 		(u16)reason == 0xffff ? vcpu->vmx.exit.qual : reason;

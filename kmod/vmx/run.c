@@ -273,10 +273,32 @@ static __always_inline bool must_leave(const struct emys_vcpu *vcpu)
 	       (read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL));
 }
 
+/* No entry: what it was to deliver is still to be delivered, or something else instead. */
+static void not_injected(struct emys_vcpu *vcpu)
+{
+	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vcpu->vmx.injected = false;
+	vcpu->vmx.events_check = true;
+}
+
+/* The guest's state is none a CPU can be in, or a machine check came first. */
+static int enter_refused(struct emys_vcpu *vcpu)
+{
+	vcpu->vmx.launched = false;
+	not_injected(vcpu);
+	if ((u16)vcpu->vmx.exit.reason != EXIT_REASON_MCE_DURING_VMENTRY)
+		return VMX_EXIT_PENDING;
+	/* The host's handler, on the CPU that has the error; then the guest again. */
+	vcpu->stats.exit_entry_failure++;
+	asm volatile("int $18");
+	return VMX_EXIT_LEAVE;
+}
+
 static int enter_failed(struct emys_vcpu *vcpu)
 {
 	u32 err = vmcs_read32(VM_INSTRUCTION_ERROR);
 
+	not_injected(vcpu);
 	memset(&vcpu->vmx.exit, 0, sizeof(vcpu->vmx.exit));
 	vcpu->vmx.exit.reason = EMYS_EXIT_REASON_FAILED | 0xffff;
 	vcpu->vmx.exit.qual = err;
@@ -315,10 +337,8 @@ static int section_run(struct emys_vcpu *vcpu, struct section *s)
 		vcpu->stats.exits++;
 
 		vmx->exit.reason = vmcs_read32(VM_EXIT_REASON);
-		if (unlikely(vmx->exit.reason & EMYS_EXIT_REASON_FAILED)) {
-			vmx->launched = false;
-			return VMX_EXIT_PENDING;
-		}
+		if (unlikely(vmx->exit.reason & EMYS_EXIT_REASON_FAILED))
+			return enter_refused(vcpu);
 		vmx_events_after_exit(vcpu);
 		next = vmx_fast_exit(vcpu, vmx->exit.reason);
 		if (next != EMYS_RESUME)
