@@ -298,6 +298,9 @@ static void load_breakpoints(const u64 *db)
 
 void vmx_dr_load(struct emys_vcpu *vcpu)
 {
+	/* A breakpoint of the host's must not meet an address of the guest's before the entry. */
+	if (unlikely(hw_breakpoint_active()))
+		set_debugreg(0, 7);
 	/* The guest's own are not in the CPU then: dr_loaded stays off. */
 	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)) {
 		load_breakpoints(vcpu->debug.db);
