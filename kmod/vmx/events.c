@@ -269,10 +269,10 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 	int vector;
 
 	vmx->events_check = false;
-	if (atomic_read(&vcpu->nmi_queued)) {
-		ev->nmi_pending += atomic_xchg(&vcpu->nmi_queued, 0);
-		ev->nmi_pending = min_t(u8, ev->nmi_pending, 2);
-	}
+	/* However many: one that is handled and one that waits. */
+	if (atomic_read(&vcpu->nmi_queued))
+		ev->nmi_pending = min_t(u32, 2, ev->nmi_pending +
+					atomic_xchg(&vcpu->nmi_queued, 0));
 
 	if (ev->exception.injected) {
 		write_exception(vcpu);
