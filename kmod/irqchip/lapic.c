@@ -196,6 +196,7 @@ static void eoi(struct emys_lapic *l)
 		return;
 	lapic_vec_clear(l, APIC_ISR, vector);
 	l->highest_isr = highest(l, APIC_ISR);
+	l->vcpu->vmx.svi_dirty = true;
 	if (chip && test_bit(vector, chip->ioapic.eoi_map))
 		ioapic_eoi(l->vcpu->vm, l->vcpu, vector);
 	emys_vcpu_request(l->vcpu, EMYS_REQ_EVENT);
