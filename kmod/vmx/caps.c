@@ -10,6 +10,7 @@
 #include <asm/msr.h>
 #include <asm/vmx.h>
 
+#include "../compat/fred.h"
 #include "../emys.h"
 #include "internal.h"
 #include "own.h"
@@ -87,6 +88,9 @@ static int require_features(void)
 	if (!(fc & FEAT_CTL_LOCKED) || !(fc & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
 		return refuse("VMX is locked off by the firmware (IA32_FEATURE_CONTROL)",
 			      "enable virtualization in the firmware setup");
+	/* NMIs and machine checks that exit are handed to the host by way of the IDT. */
+	if (compat_fred_on())
+		return refuse("the kernel delivers events by FRED", "boot it with fred=off");
 
 	rdmsrq(MSR_IA32_VMX_BASIC, c->basic);
 	c->rev = vmx_basic_vmcs_revision_id(c->basic);
