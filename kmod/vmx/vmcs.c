@@ -155,6 +155,9 @@ static void init_controls(struct emys_vcpu *vcpu)
 		       SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 		       SECONDARY_EXEC_APIC_REGISTER_VIRT |
 		       SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | SECONDARY_EXEC_TSC_SCALING);
+	/* 0 is the host's. */
+	if (!vmx->vpid)
+		vmx->exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->exec2);
 	vmcs_write32(VM_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry);
@@ -179,6 +182,8 @@ static void init_controls(struct emys_vcpu *vcpu)
 		vmcs_write16(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_caps.xsaves)
 		vmcs_write64(XSS_EXIT_BITMAP, 0);
+	if (vmx->exec2 & SECONDARY_EXEC_ENCLS_EXITING)
+		vmcs_write64(ENCLS_EXITING_BITMAP, ~0ull);
 	if (vmx_caps.ple) {
 		vmcs_write32(PLE_GAP, 128);
 		vmcs_write32(PLE_WINDOW, 4096);
