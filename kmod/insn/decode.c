@@ -20,13 +20,19 @@
 enum form {
 	F_NONE,		/* not in the set */
 	F_UD,		/* does not exist */
+	F_MRI,		/* memory, register, immediate */
 	F_MR,		/* memory, register */
 	F_RM,		/* register, memory */
+	F_RMI,		/* register, memory, immediate */
 	F_RX,		/* register, memory of another size: 1 or 2 by W */
 	F_RS,		/* MOVSXD */
 	F_M,		/* memory */
+	F_QUAD,		/* memory of 8 bytes, 16 with REX.W */
 	F_GROUP,	/* op is the number of the group; the last with ModRM */
 	F_MI,		/* memory, immediate; only in groups */
+	F_STACK_M,	/* PUSH, POP of memory; only in groups */
+	F_STACK_R,	/* of a register in the opcode */
+	F_STACK_I,	/* of an immediate */
 	F_OFF_LOAD,	/* accumulator, absolute offset */
 	F_OFF_STORE,
 	F_STRING,
@@ -37,6 +43,8 @@ enum form {
 #define IMM8	0x04	/* the immediate is one byte */
 #define MEM	0x08	/* a register instead of memory is #UD */
 #define NO_PFX	0x10	/* 66, F2 and F3 are #UD */
+#define IMM_1	0x20	/* the immediate is 1, in no byte */
+#define CL	0x40	/* CL instead of an immediate */
 
 struct row {
 	u8 op;
@@ -44,7 +52,10 @@ struct row {
 	u8 flags;
 };
 
-enum { GRP_80, GRP_C6, GRP_F6, GRP_FE, GRP_FF, GRP_BA, GRP_NR };
+enum {
+	GRP_80, GRP_8F, GRP_C0, GRP_C6, GRP_F6, GRP_FE, GRP_FF, GRP_BA, GRP_C7,
+	GRP_NR
+};
 
 static const struct row map_1[256] = {
 	[0x00 ... 0x01] = { EMYS_OP_ADD, F_MR, W },
@@ -63,7 +74,13 @@ static const struct row map_1[256] = {
 	[0x32 ... 0x33] = { EMYS_OP_XOR, F_RM, W },
 	[0x38 ... 0x39] = { EMYS_OP_CMP, F_MR, W },
 	[0x3a ... 0x3b] = { EMYS_OP_CMP, F_RM, W },
+	[0x50 ... 0x57] = { EMYS_OP_PUSH, F_STACK_R },
+	[0x58 ... 0x5f] = { EMYS_OP_POP, F_STACK_R },
 	[0x63] = { EMYS_OP_MOVSX, F_RS },
+	[0x68] = { EMYS_OP_PUSH, F_STACK_I },
+	[0x69] = { EMYS_OP_IMUL, F_RMI },
+	[0x6a] = { EMYS_OP_PUSH, F_STACK_I, IMM8 },
+	[0x6b] = { EMYS_OP_IMUL, F_RMI, IMM8 },
 	[0x6c ... 0x6d] = { EMYS_OP_INS, F_STRING, W },
 	[0x6e ... 0x6f] = { EMYS_OP_OUTS, F_STRING, W },
 	[0x80 ... 0x82] = { GRP_80, F_GROUP, W },
@@ -72,6 +89,7 @@ static const struct row map_1[256] = {
 	[0x86 ... 0x87] = { EMYS_OP_XCHG, F_MR, W },
 	[0x88 ... 0x89] = { EMYS_OP_MOV, F_MR, W },
 	[0x8a ... 0x8b] = { EMYS_OP_MOV, F_RM, W },
+	[0x8f] = { GRP_8F, F_GROUP },
 	[0xa0 ... 0xa1] = { EMYS_OP_MOV, F_OFF_LOAD, W },
 	[0xa2 ... 0xa3] = { EMYS_OP_MOV, F_OFF_STORE, W },
 	[0xa4 ... 0xa5] = { EMYS_OP_MOVS, F_STRING, W },
@@ -79,7 +97,10 @@ static const struct row map_1[256] = {
 	[0xaa ... 0xab] = { EMYS_OP_STOS, F_STRING, W },
 	[0xac ... 0xad] = { EMYS_OP_LODS, F_STRING, W },
 	[0xae ... 0xaf] = { EMYS_OP_SCAS, F_STRING, W },
+	[0xc0 ... 0xc1] = { GRP_C0, F_GROUP, W | IMM8 },
 	[0xc6 ... 0xc7] = { GRP_C6, F_GROUP, W },
+	[0xd0 ... 0xd1] = { GRP_C0, F_GROUP, W | IMM_1 },
+	[0xd2 ... 0xd3] = { GRP_C0, F_GROUP, W | CL },
 	[0xf6 ... 0xf7] = { GRP_F6, F_GROUP, W },
 	[0xfe] = { GRP_FE, F_GROUP, BYTE },
 	[0xff] = { GRP_FF, F_GROUP },
@@ -89,7 +110,12 @@ static const struct row map_0f[256] = {
 	[0x40 ... 0x4f] = { EMYS_OP_CMOVCC, F_RM },
 	[0x90 ... 0x9f] = { EMYS_OP_SETCC, F_M, BYTE },
 	[0xa3] = { EMYS_OP_BT, F_MR },
+	[0xa4] = { EMYS_OP_SHLD, F_MRI, IMM8 },
+	[0xa5] = { EMYS_OP_SHLD, F_MR },
 	[0xab] = { EMYS_OP_BTS, F_MR },
+	[0xac] = { EMYS_OP_SHRD, F_MRI, IMM8 },
+	[0xad] = { EMYS_OP_SHRD, F_MR },
+	[0xaf] = { EMYS_OP_IMUL, F_RM },
 	[0xb0 ... 0xb1] = { EMYS_OP_CMPXCHG, F_MR, W },
 	[0xb3] = { EMYS_OP_BTR, F_MR },
 	[0xb6 ... 0xb7] = { EMYS_OP_MOVZX, F_RX, W },
@@ -98,6 +124,7 @@ static const struct row map_0f[256] = {
 	[0xbe ... 0xbf] = { EMYS_OP_MOVSX, F_RX, W },
 	[0xc0 ... 0xc1] = { EMYS_OP_XADD, F_MR, W },
 	[0xc3] = { EMYS_OP_MOV, F_MR, MEM | NO_PFX },	/* MOVNTI */
+	[0xc7] = { GRP_C7, F_GROUP },
 };
 
 static const struct row movbe_load = { EMYS_OP_MOVBE, F_RM, MEM };
@@ -110,25 +137,38 @@ static const struct row groups[GRP_NR][8] = {
 		{ EMYS_OP_AND, F_MI }, { EMYS_OP_SUB, F_MI },
 		{ EMYS_OP_XOR, F_MI }, { EMYS_OP_CMP, F_MI },
 	},
+	[GRP_8F] = {
+		{ EMYS_OP_POP, F_STACK_M }, [1 ... 7] = { 0, F_UD },
+	},
+	[GRP_C0] = {	/* 6 is an alias of 4 */
+		{ EMYS_OP_ROL, F_MI }, { EMYS_OP_ROR, F_MI },
+		{ EMYS_OP_RCL, F_MI }, { EMYS_OP_RCR, F_MI },
+		{ EMYS_OP_SHL, F_MI }, { EMYS_OP_SHR, F_MI },
+		{ EMYS_OP_SHL, F_MI }, { EMYS_OP_SAR, F_MI },
+	},
 	[GRP_C6] = {
 		{ EMYS_OP_MOV, F_MI }, [1 ... 7] = { 0, F_UD },
 	},
-	[GRP_F6] = {	/* 4..7: MUL, IMUL, DIV, IDIV */
+	[GRP_F6] = {
 		{ EMYS_OP_TEST, F_MI }, { EMYS_OP_TEST, F_MI },
 		{ EMYS_OP_NOT, F_M }, { EMYS_OP_NEG, F_M },
+		{ EMYS_OP_MUL, F_M }, { EMYS_OP_IMUL, F_M },
+		{ EMYS_OP_DIV, F_M }, { EMYS_OP_IDIV, F_M },
 	},
 	[GRP_FE] = {
 		{ EMYS_OP_INC, F_M }, { EMYS_OP_DEC, F_M },
 		[2 ... 7] = { 0, F_UD },
 	},
-	[GRP_FF] = {	/* 2..6: CALL, CALL far, JMP, JMP far, PUSH */
-		{ EMYS_OP_INC, F_M }, { EMYS_OP_DEC, F_M }, [7] = { 0, F_UD },
+	[GRP_FF] = {	/* 2..5: CALL, CALL far, JMP, JMP far */
+		{ EMYS_OP_INC, F_M }, { EMYS_OP_DEC, F_M },
+		[6] = { EMYS_OP_PUSH, F_STACK_M }, [7] = { 0, F_UD },
 	},
 	[GRP_BA] = {
 		[0 ... 3] = { 0, F_UD },
 		{ EMYS_OP_BT, F_MI }, { EMYS_OP_BTS, F_MI },
 		{ EMYS_OP_BTR, F_MI }, { EMYS_OP_BTC, F_MI },
 	},
+	[GRP_C7] = { [1] = { EMYS_OP_CMPXCHG8B, F_QUAD } },
 };
 
 /* SSE moves; the mandatory prefix is 66, F3, F2 or 0; size 0: 4, with REX.W 8 */
@@ -357,7 +397,7 @@ static bool lockable(const struct emys_insn *insn)
 	case EMYS_OP_ADD ... EMYS_OP_XOR:
 	case EMYS_OP_BTS ... EMYS_OP_BTC:
 	case EMYS_OP_NOT ... EMYS_OP_DEC:
-	case EMYS_OP_XCHG ... EMYS_OP_CMPXCHG:
+	case EMYS_OP_XCHG ... EMYS_OP_CMPXCHG8B:
 		return true;
 	}
 	return false;
@@ -369,10 +409,12 @@ static void set_access(struct emys_insn *insn)
 	insn->reads = insn->op != EMYS_OP_MOV && insn->op != EMYS_OP_MOVBE &&
 		      insn->op != EMYS_OP_SETCC;
 	insn->write = insn->op != EMYS_OP_CMP && insn->op != EMYS_OP_TEST &&
-		      insn->op != EMYS_OP_BT;
+		      insn->op != EMYS_OP_BT &&
+		      !(insn->op >= EMYS_OP_MUL && insn->op <= EMYS_OP_IDIV);
 }
 
-static void string_mem(struct emys_insn_mem *mem, u8 seg, u8 reg)
+/* An operand that one register alone addresses */
+static void reg_mem(struct emys_insn_mem *mem, u8 seg, u8 reg)
 {
 	mem->seg = seg;
 	mem->base = reg;
@@ -397,20 +439,20 @@ static void decode_string(struct decoder *d)
 	switch (insn->op) {
 	case EMYS_OP_LODS:
 	case EMYS_OP_OUTS:
-		string_mem(&insn->mem[0], seg, EMYS_RSI);
+		reg_mem(&insn->mem[0], seg, EMYS_RSI);
 		break;
 	default:
-		string_mem(&insn->mem[0], EMYS_SEG_ES, EMYS_RDI);
+		reg_mem(&insn->mem[0], EMYS_SEG_ES, EMYS_RDI);
 	}
 
 	switch (insn->op) {
 	case EMYS_OP_MOVS:
-		string_mem(&insn->mem[1], seg, EMYS_RSI);
+		reg_mem(&insn->mem[1], seg, EMYS_RSI);
 		insn->reads = 2;
 		insn->write = true;
 		break;
 	case EMYS_OP_CMPS:
-		string_mem(&insn->mem[1], seg, EMYS_RSI);
+		reg_mem(&insn->mem[1], seg, EMYS_RSI);
 		insn->reads = 3;
 		break;
 	case EMYS_OP_LODS:
@@ -470,6 +512,54 @@ static void decode_moffs(struct decoder *d, bool load)
 	insn->write = !load;
 }
 
+static void decode_imm(struct decoder *d, u8 flags)
+{
+	struct emys_insn *insn = d->insn;
+
+	if (flags & CL) {
+		insn->reg = EMYS_RCX;
+		insn->reg_size = 1;
+		return;
+	}
+	insn->has_imm = true;
+	if (flags & IMM_1)
+		insn->imm = 1;
+	else
+		insn->imm = fetch_signed(d, flags & IMM8 ? 1 :
+					 insn->size == 8 ? 4 : insn->size);
+}
+
+static void decode_stack(struct decoder *d, u8 form, u8 flags, u8 opcode)
+{
+	struct emys_insn *insn = d->insn;
+	bool push = insn->op == EMYS_OP_PUSH;
+	bool memory = form == F_STACK_M;
+	struct emys_insn_mem *stack = &insn->mem[memory && !push];
+
+	/* In 64-bit mode there is no size of 4, and 8 needs no REX.W */
+	if (insn->mode == EMYS_INSN_64 && insn->size == 4)
+		insn->size = 8;
+	insn->write = push || memory;
+
+	reg_mem(stack, EMYS_SEG_SS, EMYS_RSP);
+	stack->stack = true;
+	if (push)
+		stack->disp = -insn->size;
+	else
+		insn->reads = 1;
+
+	if (memory) {
+		decode_mem(d, &insn->mem[push]);
+		insn->reads = 2;
+	} else if (form == F_STACK_I) {
+		decode_imm(d, flags);
+	} else {
+		insn->reg = (opcode & 7) | (d->rex & REX_B ? 8 : 0);
+		insn->reg_size = insn->size;
+		insn->to_reg = !push;
+	}
+}
+
 static void decode_modrm(struct decoder *d, u8 form, u8 flags)
 {
 	struct emys_insn *insn = d->insn;
@@ -485,13 +575,16 @@ static void decode_modrm(struct decoder *d, u8 form, u8 flags)
 	case F_RS:
 		insn->size = reg_size == 2 ? 2 : 4;
 		break;
+	case F_QUAD:
+		insn->size = d->rex & REX_W ? 16 : 8;
+		break;
 	case F_MI:
-		insn->has_imm = true;
-		insn->imm = fetch_signed(d, flags & IMM8 ? 1 :
-					 insn->size == 8 ? 4 : insn->size);
+	case F_MRI:
+	case F_RMI:
+		decode_imm(d, flags);
 		break;
 	}
-	if (form >= F_MR && form <= F_RS)
+	if (form >= F_MRI && form <= F_RS)
 		set_reg(d, reg_size);
 
 	if (form >= F_RM && form <= F_RS) {
@@ -535,6 +628,8 @@ static int decode_row(struct decoder *d, const struct row *row, u8 opcode)
 		decode_string(d);
 	else if (form == F_OFF_LOAD || form == F_OFF_STORE)
 		decode_moffs(d, form == F_OFF_LOAD);
+	else if (form >= F_STACK_M && form <= F_STACK_I)
+		decode_stack(d, form, flags, opcode);
 	else
 		decode_modrm(d, form, flags);
 	if (d->err)

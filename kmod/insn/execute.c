@@ -2,6 +2,7 @@
 /* The executor: what a decoded instruction does to registers, flags, memory */
 
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/string.h>
 
 #include "insn.h"
@@ -208,14 +209,32 @@ static void advance(const struct emys_insn *insn, struct emys_insn_cpu *cpu)
 		cpu->rip = (u32)cpu->rip;
 }
 
+static unsigned int stack_size(const struct emys_insn *insn,
+			       const struct emys_insn_cpu *cpu)
+{
+	return insn->mode == EMYS_INSN_64 ? 8 : cpu->ss_big ? 4 : 2;
+}
+
+static void move_rsp(const struct emys_insn *insn, const struct emys_insn_cpu *cpu,
+		     u64 *rsp)
+{
+	s64 delta = insn->op == EMYS_OP_PUSH ? -(s64)insn->size : insn->size;
+
+	put_gpr(rsp, *rsp + delta, stack_size(insn, cpu));
+}
+
 u64 emys_insn_offset(const struct emys_insn *insn,
 		     const struct emys_insn_cpu *cpu, int i)
 {
 	const struct emys_insn_mem *mem = &insn->mem[i];
 	u64 offset = mem->disp;
+	u64 base = 0;
 
 	if (mem->base != EMYS_INSN_NO_REG)
-		offset += cpu->gpr[mem->base];
+		base = cpu->gpr[mem->base];
+	if (insn->op == EMYS_OP_POP && mem->base == EMYS_RSP && !mem->stack)
+		move_rsp(insn, cpu, &base);
+	offset += base;
 	if (mem->index != EMYS_INSN_NO_REG)
 		offset += cpu->gpr[mem->index] * mem->scale;
 	if (mem->rip_relative)
@@ -223,7 +242,8 @@ u64 emys_insn_offset(const struct emys_insn *insn,
 	if (insn->op >= EMYS_OP_BT && insn->op <= EMYS_OP_BTC && !insn->has_imm)
 		offset += (sign_extend(get_reg(insn, cpu), insn->size) >> 3) &
 			  -(s64)insn->size;
-	return offset & size_mask(insn->addr_size);
+	return offset & size_mask(mem->stack ? stack_size(insn, cpu) :
+				  insn->addr_size);
 }
 
 u64 emys_insn_left(const struct emys_insn *insn, const struct emys_insn_cpu *cpu)
@@ -301,11 +321,275 @@ static void execute_vec(const struct emys_insn *insn, const u64 in[2],
 	}
 }
 
+static void execute_stack(const struct emys_insn *insn, const u64 in[2],
+			  struct emys_insn_result *res)
+{
+	u64 value = in[insn->reads & 2 ? 1 : 0];
+	struct emys_insn_cpu *cpu = &res->cpu;
+
+	if (insn->op == EMYS_OP_PUSH && !insn->reads)
+		value = insn->has_imm ? (u64)insn->imm : get_reg(insn, cpu);
+	value &= size_mask(insn->size);
+	move_rsp(insn, cpu, &cpu->gpr[EMYS_RSP]);
+	if (insn->write)
+		res->out[0] = value;
+	else
+		put_reg(insn, cpu, value);
+	res->write = insn->write;
+}
+
+static void execute_cmpxchg8b(const struct emys_insn *insn, const u64 in[2],
+			      struct emys_insn_result *res)
+{
+	unsigned int half = insn->size / 2;
+	struct emys_insn_cpu *cpu = &res->cpu;
+	u64 mask = size_mask(half);
+	u64 *gpr = cpu->gpr;
+	u64 low, high;
+
+	low = in[0] & mask;
+	high = half == 8 ? in[1] : in[0] >> 32;
+	if (low == (gpr[EMYS_RAX] & mask) && high == (gpr[EMYS_RDX] & mask)) {
+		cpu->rflags |= ZF;
+		low = gpr[EMYS_RBX] & mask;
+		high = gpr[EMYS_RCX] & mask;
+	} else {
+		/* As with CMPXCHG, the old value is written back */
+		cpu->rflags &= ~ZF;
+		put_gpr(&gpr[EMYS_RAX], low, half);
+		put_gpr(&gpr[EMYS_RDX], high, half);
+	}
+	res->out[0] = half == 8 ? low : high << 32 | low;
+	res->out[1] = half == 8 ? high : 0;
+	res->write = true;
+}
+
+/* rDX:rAX, for single bytes AX */
+static void put_wide(struct emys_insn_cpu *cpu, u64 high, u64 low, unsigned int size)
+{
+	if (size == 1) {
+		put_gpr(&cpu->gpr[EMYS_RAX], (high & 0xff) << 8 | (low & 0xff), 2);
+		return;
+	}
+	put_gpr(&cpu->gpr[EMYS_RAX], low, size);
+	put_gpr(&cpu->gpr[EMYS_RDX], high, size);
+}
+
+/* @a times @b: the lower half; *@high is the upper one */
+static u64 multiply(bool is_signed, u64 a, u64 b, unsigned int size, u64 *high,
+		    u64 *rflags)
+{
+	u64 mask = size_mask(size);
+	u64 low, beyond;
+
+	if (is_signed) {
+		a = sign_extend(a, size);
+		b = sign_extend(b, size);
+	}
+	low = (a * b) & mask;
+	if (size < 8) {
+		*high = (a * b) >> (8 * size) & mask;
+	} else {
+		*high = (__int128)(s64)a * (s64)b >> 64;
+		/* A top bit that is no sign is worth 2^64 more */
+		if (!is_signed)
+			*high += (a >> 63 ? b : 0) + (b >> 63 ? a : 0);
+	}
+	beyond = is_signed && (low & size_sign(size)) ? mask : 0;
+	set_flags(rflags, ARITH, (*high != beyond ? CF | OF : 0) |
+		  (result_flags(low, size) & ~ZF));
+	return low;
+}
+
+/*
+ * *@high:*@low by @divisor, into quotient *@low and remainder *@high. Bit by bit,
+ * as a kernel has no 128-bit division. False: the quotient needs over 64 bits.
+ */
+static bool divide(u64 *high, u64 *low, u64 divisor)
+{
+	unsigned int i;
+
+	if (*high >= divisor)
+		return false;
+	for (i = 0; i < 64; i++) {
+		bool carry = *high >> 63;
+
+		*high = *high << 1 | *low >> 63;
+		*low <<= 1;
+		if (carry || *high >= divisor) {
+			*high -= divisor;
+			*low |= 1;
+		}
+	}
+	return true;
+}
+
+/* Magnitude of the 128-bit value, if @negative */
+static void negate_wide(bool negative, u64 *high, u64 *low)
+{
+	if (!negative)
+		return;
+	*low = -*low;
+	*high = ~*high + !*low;
+}
+
+/* False: #DE */
+static bool execute_div(const struct emys_insn *insn, u64 divisor,
+			struct emys_insn_cpu *cpu)
+{
+	u64 high = cpu->gpr[EMYS_RDX], low = cpu->gpr[EMYS_RAX];
+	bool negative = false, opposite = false;
+	unsigned int size = insn->size;
+	u64 limit = size_mask(size);
+
+	/* The dividend has twice the size */
+	if (size == 1)
+		low &= 0xffff;
+	else if (size < 8)
+		low = (high & limit) << (8 * size) | (low & limit);
+	if (size < 8)
+		high = 0;
+	if (insn->op == EMYS_OP_IDIV) {
+		if (size < 8) {
+			low = sign_extend(low, 2 * size);
+			high = (s64)low >> 63;
+		}
+		negative = high >> 63;
+		opposite = negative != !!(divisor & size_sign(size));
+		divisor = sign_extend(divisor, size);
+		if (divisor >> 63)
+			divisor = -divisor;
+		limit = size_sign(size) - !opposite;
+	}
+	negate_wide(negative, &high, &low);
+	if (!divide(&high, &low, divisor) || low > limit)
+		return false;
+	put_wide(cpu, negative ? -high : high, opposite ? -low : low, size);
+	return true;
+}
+
+/* One operand, rDX:rAX implied. False: #DE */
+static bool execute_muldiv(const struct emys_insn *insn, u64 value,
+			   struct emys_insn_cpu *cpu)
+{
+	u64 high, low;
+
+	if (insn->op == EMYS_OP_DIV || insn->op == EMYS_OP_IDIV)
+		return execute_div(insn, value, cpu);
+	low = multiply(insn->op == EMYS_OP_IMUL,
+		       cpu->gpr[EMYS_RAX] & size_mask(insn->size), value,
+		       insn->size, &high, &cpu->rflags);
+	put_wide(cpu, high, low, insn->size);
+	return true;
+}
+
+/*
+ * Rotates go step by step: at most 63, and each step is the manual's text. CF is
+ * that of the last step, OF that of the first; no step changes no flag.
+ */
+static u64 rotate(u8 op, u64 r, unsigned int count, unsigned int size, u64 *rflags)
+{
+	u64 mask = size_mask(size), sign = size_sign(size);
+	bool cf = *rflags & CF, of = *rflags & OF;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		bool top = r & sign, bottom = r & 1;
+
+		switch (op) {
+		case EMYS_OP_ROL:
+			r = r << 1 | top;
+			cf = top;
+			break;
+		case EMYS_OP_RCL:
+			r = r << 1 | cf;
+			cf = top;
+			break;
+		case EMYS_OP_ROR:
+			r = (r & mask) >> 1 | (bottom ? sign : 0);
+			cf = bottom;
+			break;
+		default:
+			r = (r & mask) >> 1 | (cf ? sign : 0);
+			cf = bottom;
+		}
+		if (!i)
+			of = !(r & sign) != !top;
+	}
+	set_flags(rflags, CF | OF, (cf ? CF : 0) | (of ? OF : 0));
+	return r;
+}
+
+/* Shifts too: the bits of @fill come in, the near end first, then those of @then */
+static u64 shift(bool left, u64 r, u64 fill, u64 then, unsigned int count,
+		 unsigned int size, u64 *rflags)
+{
+	u64 mask = size_mask(size), sign = size_sign(size);
+	bool out = false, of = false;
+	unsigned int i;
+
+	if (!count)
+		return r;
+	for (i = 0; i < count; i++) {
+		bool top = r & sign;
+
+		if (left) {
+			out = top;
+			r = r << 1 | (fill & sign ? 1 : 0);
+			fill = fill << 1 | (then & sign ? 1 : 0);
+			then <<= 1;
+		} else {
+			out = r & 1;
+			r = (r & mask) >> 1 | (fill & 1 ? sign : 0);
+			fill = (fill & mask) >> 1 | (then & 1 ? sign : 0);
+			then >>= 1;
+		}
+		if (!i)
+			of = !(r & sign) != !top;
+	}
+	set_flags(rflags, ARITH,
+		  result_flags(r, size) | (out ? CF : 0) | (of ? OF : 0));
+	return r;
+}
+
+static u64 execute_shift(const struct emys_insn *insn, u64 value,
+			 struct emys_insn_cpu *cpu)
+{
+	u64 count = insn->has_imm ? (u64)insn->imm : cpu->gpr[EMYS_RCX];
+	unsigned int size = insn->size;
+	u64 *rflags = &cpu->rflags;
+	u64 fill = 0;
+
+	count &= size == 8 ? 0x3f : 0x1f;
+	switch (insn->op) {
+	case EMYS_OP_SAR:
+		if (value & size_sign(size))
+			fill = ~0ULL;
+		fallthrough;
+	case EMYS_OP_SHL:
+	case EMYS_OP_SHR:
+		return shift(insn->op == EMYS_OP_SHL, value, fill, fill, count,
+			     size, rflags);
+	case EMYS_OP_SHLD:
+	case EMYS_OP_SHRD:
+		/* Only 16 bits can be shifted by more than their size */
+		return shift(insn->op == EMYS_OP_SHLD, value, get_reg(insn, cpu),
+			     value, count, size, rflags);
+	case EMYS_OP_RCL:
+	case EMYS_OP_RCR:
+		/* CF is one more bit to go round */
+		count %= 8 * size + 1;
+		break;
+	}
+	return rotate(insn->op, value, count, size, rflags);
+}
+
 /* Register, memory: what is not a string, nor SSE, nor changes memory */
 static void execute_to_reg(const struct emys_insn *insn, u64 value,
 			   struct emys_insn_cpu *cpu)
 {
 	u64 reg = get_reg(insn, cpu);
+	u64 high;
 
 	switch (insn->op) {
 	case EMYS_OP_MOV:
@@ -322,6 +606,10 @@ static void execute_to_reg(const struct emys_insn *insn, u64 value,
 		/* A false condition still clears the upper half of 32 bits */
 		if (condition(insn->cond, cpu->rflags))
 			reg = value;
+		break;
+	case EMYS_OP_IMUL:
+		reg = multiply(true, insn->has_imm ? (u64)insn->imm : reg, value,
+			       insn->size, &high, &cpu->rflags);
 		break;
 	case EMYS_OP_CMP:
 		alu(insn->op, reg, value, insn->size, &cpu->rflags);
@@ -358,6 +646,8 @@ static u64 execute_to_mem(const struct emys_insn *insn, u64 value,
 		return sub(value, 1, 0, insn->size, ARITH & ~CF, rflags);
 	case EMYS_OP_BT ... EMYS_OP_BTC:
 		return bit_test(insn->op, value, src, insn->size, rflags);
+	case EMYS_OP_ROL ... EMYS_OP_SHRD:
+		return execute_shift(insn, value, cpu);
 	case EMYS_OP_XCHG:
 		put_reg(insn, cpu, value);
 		return src;
@@ -396,8 +686,17 @@ void emys_insn_execute(const struct emys_insn *insn,
 
 	if (insn->vec) {
 		execute_vec(insn, in, vec, result);
+	} else if (insn->op == EMYS_OP_PUSH || insn->op == EMYS_OP_POP) {
+		execute_stack(insn, in, result);
+	} else if (insn->op == EMYS_OP_CMPXCHG8B) {
+		execute_cmpxchg8b(insn, in, result);
 	} else if (insn->to_reg) {
 		execute_to_reg(insn, in[0] & mask, &result->cpu);
+	} else if (insn->op >= EMYS_OP_MUL && insn->op <= EMYS_OP_IDIV) {
+		if (!execute_muldiv(insn, in[0] & mask, &result->cpu)) {
+			result->divide_error = true;
+			return;
+		}
 	} else {
 		result->out[0] = mask & execute_to_mem(insn, in[0] & mask,
 						       &result->cpu);

@@ -17,6 +17,7 @@
  *	emys_insn_decode()
  *	for each memory operand i in insn.reads: get its value into in[i]
  *	emys_insn_execute(): a result, nothing is committed yet
+ *	if result.divide_error: raise #DE, and that is all
  *	if result.write: put result.out to memory operand 0
  *	commit result.cpu (and result.vec)
  *
@@ -58,7 +59,13 @@ enum emys_insn_op {
 	EMYS_OP_MOVSX,		/* and MOVSXD */
 	EMYS_OP_MOVBE,
 	EMYS_OP_XCHG, EMYS_OP_XADD, EMYS_OP_CMPXCHG,
+	EMYS_OP_CMPXCHG8B,	/* and CMPXCHG16B, by @size */
 	EMYS_OP_SETCC, EMYS_OP_CMOVCC,
+	EMYS_OP_ROL, EMYS_OP_ROR, EMYS_OP_RCL, EMYS_OP_RCR, EMYS_OP_SHL,
+	EMYS_OP_SHR, EMYS_OP_SAR, EMYS_OP_SHLD, EMYS_OP_SHRD,
+	EMYS_OP_MUL, EMYS_OP_IMUL, EMYS_OP_DIV, EMYS_OP_IDIV,
+	EMYS_OP_PUSH, EMYS_OP_POP,
+	/* strings, from here to the end */
 	EMYS_OP_STOS, EMYS_OP_LODS, EMYS_OP_MOVS, EMYS_OP_SCAS, EMYS_OP_CMPS,
 	EMYS_OP_INS, EMYS_OP_OUTS,
 	EMYS_OP_NR
@@ -73,6 +80,8 @@ enum emys_insn_op {
  * @index: register, or EMYS_INSN_NO_REG
  * @scale: 1, 2, 4 or 8
  * @rip_relative: @disp counts from the end of the instruction
+ * @stack: the top of the stack: the address size is the stack's. PUSH has -size
+ *	in @disp, for RSP moves first.
  * @disp: displacement or absolute offset, sign-extended
  */
 struct emys_insn_mem {
@@ -81,6 +90,7 @@ struct emys_insn_mem {
 	u8 index;
 	u8 scale;
 	bool rip_relative;
+	bool stack;
 	s64 disp;
 };
 
@@ -98,14 +108,18 @@ struct emys_insn_mem {
  * @lock: LOCK prefix, or XCHG: read and write are one atomic access
  * @rep: string instruction with a repeat prefix
  * @repne: that prefix is F2 (matters to SCAS and CMPS)
- * @has_imm: the other operand is @imm, not a register
+ * @has_imm: the other operand is @imm, not a register. IMUL into a register
+ *	multiplies memory by it; SHLD and SHRD have the register as well, and
+ *	take the count from @imm instead of CL.
  * @vec: @reg is an XMM register
  * @reg_high: @reg is AH, CH, DH or BH (named 0..3)
  * @reg: register operand
  * @reg_size: its bytes; unlike @size for MOVZX and MOVSX
  * @cond: condition code of SETcc and CMOVcc
  * @imm: immediate operand, sign-extended
- * @mem: memory operands. One for most. Strings: STOS, SCAS and INS 0 = ES:rDI;
+ * @mem: memory operands. One for most; 0 is the one that is written. PUSH of
+ *	memory 0 = stack, 1 = source; POP into memory 0 = destination,
+ *	1 = stack; other PUSH and POP 0 = stack. Strings: STOS, SCAS and INS 0 = ES:rDI;
  *	LODS and OUTS 0 = seg:rSI; MOVS and CMPS 0 = ES:rDI, 1 = seg:rSI.
  *	INS writes operand 0 with what it reads from a port, OUTS the reverse.
  */
@@ -131,11 +145,19 @@ struct emys_insn {
 	struct emys_insn_mem mem[2];
 };
 
-/* The part of a CPU's state that instructions change */
+/**
+ * struct emys_insn_cpu - the part of a CPU's state that instructions use
+ * @gpr: general-purpose registers
+ * @rip: of the instruction; where not 64-bit, the upper half is 0
+ * @rflags: RFLAGS
+ * @ss_big: SS.B: the stack is addressed by ESP, not SP. Unused in 64-bit mode,
+ *	where it is RSP. Never changed.
+ */
 struct emys_insn_cpu {
 	u64 gpr[16];
 	u64 rip;
 	u64 rflags;
+	bool ss_big;
 };
 
 /**
@@ -147,12 +169,14 @@ struct emys_insn_cpu {
  *	stay as they are
  * @vec: its new value
  * @again: more elements follow: @cpu.rip is still the instruction's
+ * @divide_error: DIV or IDIV raises #DE; @cpu is as before the instruction
  */
 struct emys_insn_result {
 	struct emys_insn_cpu cpu;
 	bool write;
 	bool vec_write;
 	bool again;
+	bool divide_error;
 	u64 out[2];
 	u64 vec[2];
 };
@@ -178,8 +202,9 @@ int emys_insn_decode(struct emys_insn *insn, const u8 *bytes, unsigned int n,
  * emys_insn_offset() - effective address of memory operand @i, 0 or 1
  * @cpu: state before the instruction (RIP: of the instruction)
  *
- * The offset inside the segment, cut to the address size. A bit test with a
- * register bit number reaches beyond its operand; that is included.
+ * The offset inside the segment, cut to the address size, or the stack's. A bit
+ * test with a register bit number reaches beyond its operand; that is included.
+ * So is the manual's rule that POP into memory addresses with the new RSP.
  */
 u64 emys_insn_offset(const struct emys_insn *insn,
 		     const struct emys_insn_cpu *cpu, int i);
@@ -201,9 +226,13 @@ u64 emys_insn_left(const struct emys_insn *insn,
  * @vec: value of XMM register insn.reg when insn.vec and insn.write; else unused,
  *	may be NULL
  *
- * Flags that the manual leaves undefined: AF after AND, OR, XOR and TEST is
- * cleared, others keep their value. The interrupt shadow, RF and single step
- * are the caller's. May not fail: every insn from emys_insn_decode() is fine.
+ * Flags that the manual leaves undefined: AF after AND, OR, XOR, TEST, shifts
+ * and multiplications is cleared; OF after shifts and rotates by more than 1 is
+ * as by 1, CF after shifts by more than the size the last bit out; SF and PF
+ * after multiplications are those of the lower half of the product, ZF is
+ * cleared; others keep their value. Intel's CPUs do the same. The interrupt
+ * shadow, RF and single step are the caller's. May not fail: every insn from
+ * emys_insn_decode() is fine.
  */
 void emys_insn_execute(const struct emys_insn *insn,
 		       const struct emys_insn_cpu *cpu, const u64 in[2],

@@ -24,12 +24,16 @@ static int decode(struct emys_insn *insn, const u8 *bytes, unsigned int n,
 static void check_insn(const struct emys_insn *insn)
 {
 	bool string = insn->op >= EMYS_OP_STOS;
-	bool two = insn->op == EMYS_OP_MOVS || insn->op == EMYS_OP_CMPS;
+	bool stack = insn->op == EMYS_OP_PUSH || insn->op == EMYS_OP_POP;
+	bool two = insn->op == EMYS_OP_MOVS || insn->op == EMYS_OP_CMPS ||
+		   (stack && (insn->reads & 2));
+	bool quad = insn->op == EMYS_OP_CMPXCHG8B;
 	int i;
 
 	check(insn->op < EMYS_OP_NR, "%d", insn->op);
 	check(insn->size == 1 || insn->size == 2 || insn->size == 4 ||
-	      insn->size == 8 || (insn->size == 16 && insn->vec), "%d", insn->size);
+	      insn->size == 8 ||
+	      (insn->size == 16 && (insn->vec || quad)), "%d", insn->size);
 	check(insn->addr_size == 2 || insn->addr_size == 4 || insn->addr_size == 8,
 	      "%d", insn->addr_size);
 	check(insn->reads || insn->write, "no access");
@@ -40,11 +44,14 @@ static void check_insn(const struct emys_insn *insn)
 	check(insn->reg < 16, "%d", insn->reg);
 	check(!insn->reg_high || (insn->reg < 4 && insn->reg_size == 1), "high byte");
 	if (insn->mode != EMYS_INSN_64)
-		check(insn->size <= 4 || insn->vec, "64 bits in a %d-bit mode", insn->mode);
+		check(insn->size <= 4 || insn->vec || (quad && insn->size == 8),
+		      "64 bits in a %d-bit mode", insn->mode);
 	for (i = 0; i <= two; i++) {
 		const struct emys_insn_mem *m = &insn->mem[i];
 
 		check(m->seg <= EMYS_SEG_GS, "%d", m->seg);
+		check(!m->stack || (stack && m->seg == EMYS_SEG_SS &&
+				    m->base == EMYS_RSP), "stack of op %d", insn->op);
 		check(m->base < 16 || m->base == EMYS_INSN_NO_REG, "%d", m->base);
 		check(m->index < 16 || m->index == EMYS_INSN_NO_REG, "%d", m->index);
 		check(m->scale == 1 || m->scale == 2 || m->scale == 4 ||
@@ -66,15 +73,25 @@ static void check_execution(const struct emys_insn *insn, struct input *input)
 	if (insn->mode != EMYS_INSN_64)
 		cpu.rip = (u32)cpu.rip;
 	cpu.rflags = take(input, 2);
+	cpu.ss_big = take(input, 1) & 1;
 	for (i = 0; i < 2; i++) {
 		in[i] = take(input, 8);
 		vec[i] = take(input, 8);
-		if (insn->addr_size < 8)
+		if (insn->addr_size < 8 && !insn->mem[i].stack)
 			check(!(emys_insn_offset(insn, &cpu, i) >> 8 * insn->addr_size),
 			      "address too wide");
 	}
 	emys_insn_execute(insn, &cpu, in, vec, &res);
 
+	if (res.divide_error) {
+		check(insn->op == EMYS_OP_DIV || insn->op == EMYS_OP_IDIV, "#DE of op %d",
+		      insn->op);
+		check(!res.write && !res.vec_write && !res.again, "#DE with more");
+		check(!memcmp(res.cpu.gpr, cpu.gpr, sizeof(cpu.gpr)) &&
+		      res.cpu.rip == cpu.rip && res.cpu.rflags == cpu.rflags,
+		      "#DE with a result");
+		return;
+	}
 	if (emys_insn_left(insn, &cpu))
 		check(res.write == (insn->write || insn->op == EMYS_OP_OUTS),
 		      "write %d", res.write);

@@ -163,6 +163,78 @@ I 64, "xadd rw8", xaddq %rax, (%rbx)
 I 64, "cmpxchg rw1", cmpxchgb %cl, (%rbx)
 I 64, "cmpxchg rw4", lock cmpxchgl %ecx, (%rbx)
 
+I 64, "cmpxchg8b rw8", cmpxchg8b (%rbx)
+I 64, "cmpxchg8b rw8", .byte 0x66, 0x0f, 0xc7, 0x0b
+I 64, "cmpxchg8b rw16", lock cmpxchg16b (%rbx)
+I 32, "cmpxchg8b rw8", lock cmpxchg8b 8(%ebx)
+I 16, "cmpxchg8b rw8", cmpxchg8b (%bx)
+
+/* shifts and rotates */
+.irp op, rol, ror, rcl, rcr, shl, shr, sar
+I 64, "\op rw1", \op\()b (%rbx)
+I 64, "\op rw4", \op\()l (%rbx)
+I 64, "\op rw2", \op\()w $3, 0x100(%rbx)
+I 64, "\op rw8", \op\()q $63, (%rbx)
+I 64, "\op rw1", \op\()b $7, (%rip)
+I 64, "\op rw1", \op\()b %cl, (%rbx)
+I 64, "\op rw8", \op\()q %cl, (%r13)
+I 32, "\op rw4", \op\()l $3, (%ebx)
+I 16, "\op rw2", \op\()w %cl, (%bx)
+.endr
+.irp op, shld, shrd
+I 64, "\op rw2", \op\()w $3, %ax, (%rbx)
+I 64, "\op rw4", \op\()l %cl, %r9d, (%rbx)
+I 64, "\op rw8", \op\()q $40, %rax, (%rbx)
+I 32, "\op rw4", \op\()l %cl, %eax, (%ebx)
+.endr
+
+/* multiplications and divisions */
+.irp op, mul, imul, div, idiv
+I 64, "\op r1", \op\()b (%rbx)
+I 64, "\op r2", \op\()w (%rbx)
+I 64, "\op r8", \op\()q (%rbx)
+I 32, "\op r4", \op\()l (%ebx)
+.endr
+I 64, "imul r4", imull (%rbx), %eax
+I 64, "imul r8", imulq $0x12345678, (%rbx), %r9
+I 64, "imul r2", imulw $0x1234, (%rbx), %ax
+I 64, "imul r4", imull $-2, (%rbx), %eax
+
+/* the stack */
+I 64, "push w8", pushq %rax
+I 64, "push w8", pushq %r12
+I 64, "push w2", pushw %ax
+I 64, "push w8", pushq $0x12345678
+I 64, "push w8", pushq $-2
+I 64, "push w2", pushw $0x1234
+I 64, "push w2", pushw $2
+I 64, "push rw8", pushq 8(%rbx)
+I 64, "push rw2", pushw %gs:(%rsp)
+I 64, "push rw8", .byte 0x48, 0xff, 0x33	/* REX.W changes nothing */
+I 64, "pop r8", popq %rsp
+I 64, "pop r8", popq %r15
+I 64, "pop r2", popw %ax
+I 64, "pop rw8", popq (%rbx)
+I 64, "pop rw8", popq 8(%rsp)
+I 64, "pop rw2", popw (%ebx)
+I 32, "push w4", pushl %eax
+I 32, "push w2", pushw %ax
+I 32, "push w4", pushl $0x12345678
+I 32, "push w4", pushl $5
+I 32, "push w2", pushw $0x1234
+I 32, "push rw4", pushl 8(%eax)
+I 32, "push rw2", pushw (%bx)
+I 32, "pop r4", popl %ebp
+I 32, "pop rw4", popl (%esp)
+I 16, "push w2", pushw %ax
+I 16, "push w4", pushl %eax
+I 16, "push w2", pushw $0x1234
+I 16, "push w4", pushl $0x12345678
+I 16, "push rw2", pushw (%bx)
+I 16, "pop r2", popw %ax
+I 16, "pop rw2", popw (%bx,%si)
+I 16, "pop rw4", popl 4(%esp)
+
 /* others */
 I 64, "mov w4", movntil %eax, (%rbx)
 I 64, "mov w8", movntiq %rax, (%rbx)
@@ -228,21 +300,14 @@ I 32, "mov r16", movdqu (%ebx), %xmm1
 I 16, "mov r16", movdqu (%bx), %xmm1
 
 /* legal, not in the set */
-I 32, "-", pushl 8(%eax)
-I 16, "-", pushw (%bx)
-I 64, "-", pushq (%rbx)
-I 64, "-", popq (%rbx)
 I 64, "-", call *(%rbx)
 I 64, "-", jmp *(%rbx)
 I 64, "-", lcall *(%rbx)
 I 64, "-", ljmp *(%rbx)
-I 64, "-", mull (%rbx)
-I 64, "-", idivl (%rbx)
-I 64, "-", imull (%rbx), %eax
-I 64, "-", shll $3, (%rbx)
-I 64, "-", cmpxchg8b (%rbx)
-I 64, "-", lock cmpxchg16b (%rbx)
 I 64, "-", vmovdqu (%rbx), %ymm1
+I 32, "-", vmovdqu (%ebx), %xmm1
+I 64, "-", vmovntdqa (%rbx), %xmm1
+I 64, "-", vmovd %xmm1, (%rbx)
 I 64, "-", vmovdqa %xmm1, (%rbx)
 I 64, "-", vmovdqu64 (%rbx), %zmm1
 I 64, "-", movq (%rbx), %mm1
@@ -263,6 +328,12 @@ I 64, "-", ret
 I 64, "-", movq %cr0, %rax
 I 64, "-", inb %dx, %al
 I 64, "-", movw %ds, (%rbx)
+I 64, "-", pushq %fs
+I 64, "-", pushfq
+I 64, "-", leave
+I 32, "-", popal
+I 64, "-", xsavec (%rbx)
+I 64, "-", rdrand %eax
 I 32, "-", arpl %ax, (%ebx)
 I 32, "-", lds (%ebx), %eax
 I 32, "-", lesl (%ebx), %eax
@@ -291,6 +362,15 @@ I 64, "ud", .byte 0xf0, 0x0f, 0x44, 0x03	/* lock cmove */
 I 64, "ud", .byte 0xf0, 0x0f, 0xc3, 0x03	/* lock movnti */
 I 64, "ud", .byte 0xf0, 0x0f, 0x38, 0xf1, 0x03	/* lock movbe */
 I 64, "ud", .byte 0xf0, 0xf3, 0x0f, 0x6f, 0x03	/* lock movdqu */
+I 64, "ud", .byte 0xf0, 0xc1, 0x23, 0x01	/* lock shl */
+I 64, "ud", .byte 0xf0, 0xd3, 0x03		/* lock rol */
+I 64, "ud", .byte 0xf0, 0x0f, 0xa5, 0x03	/* lock shld */
+I 64, "ud", .byte 0xf0, 0xf7, 0x23		/* lock mul */
+I 64, "ud", .byte 0xf0, 0x0f, 0xaf, 0x03	/* lock imul */
+I 64, "ud", .byte 0xf0, 0x50			/* lock push */
+I 64, "ud", .byte 0xf0, 0xff, 0x33
+I 64, "ud", .byte 0xf0, 0x8f, 0x03		/* lock pop */
+I 64, "ud", .byte 0x8f, 0x0b			/* 8F /1 */
 I 64, "ud", .byte 0xc6, 0x0b, 0x00		/* C6 /1 */
 I 64, "ud", .byte 0xc7, 0x33, 0, 0, 0, 0	/* C7 /6 */
 I 64, "ud", .byte 0xfe, 0x13			/* FE /2 */
@@ -317,6 +397,7 @@ I 64, "mov r4", .byte 0x41, 0x8b, 0x04, 0x25, 0, 0, 0, 0
 I 64, "mov r4", .byte 0x41, 0x8b, 0x05, 0, 0, 0, 0	/* still RIP-relative */
 I 64, "mov r4", .byte 0x67, 0x8b, 0x05, 0, 0, 0, 0
 I 64, "mov r8", .byte 0xf2, 0xf3, 0x0f, 0x7e, 0x03	/* the last of F2, F3 */
+I 64, "shl rw4", .byte 0xc1, 0x33, 0x03	/* C1 /6, alias of /4 */
 I 64, "ins w4", .byte 0x48, 0x6d		/* no 64-bit ports */
 
 	.section .insn_table, "aw", @progbits

@@ -23,9 +23,13 @@
 #include "tap.h"
 
 #define ROUNDS		400000
+#define CF		0x1
 #define AF		0x10
+#define OF		0x800
 #define FLAGS		0xcd5	/* CF PF AF ZF SF DF OF */
 #define BT_UNDEFINED	0x894	/* OF SF AF PF */
+#define MUL_UNDEFINED	0xd4	/* SF ZF AF PF */
+#define DIV_UNDEFINED	0x8d5
 #define USER_CS32	0x23
 #define USER_CS64	0x33
 #define USER_DS		0x2b
@@ -74,6 +78,22 @@ static const struct template {
 	{ "test imm", MODRM | IMMZ, 0xf7, 0xf7, .ext_last = 1 },
 	{ "not, neg", MODRM | LOCK, 0xf6, 0xf7, .ext_first = 2, .ext_last = 3 },
 	{ "inc, dec", MODRM | LOCK, 0xfe, 0xff, .ext_last = 1 },
+	{ "mul ... idiv", MODRM, 0xf6, 0xf7, .ext_first = 4, .ext_last = 7 },
+	{ "imul", MODRM, 0xaf, 0xaf, 1 },
+	{ "imul imm", MODRM | IMMZ, 0x69, 0x69 },
+	{ "imul imm8", MODRM | IMM8, 0x6b, 0x6b },
+	{ "shift imm8", MODRM | IMM8, 0xc0, 0xc1, .ext_last = 7 },
+	{ "shift", MODRM, 0xd0, 0xd3, .ext_last = 7 },
+	{ "shld imm8", MODRM | IMM8, 0xa4, 0xa4, 1 },
+	{ "shld", MODRM, 0xa5, 0xa5, 1 },
+	{ "shrd imm8", MODRM | IMM8, 0xac, 0xac, 1 },
+	{ "shrd", MODRM, 0xad, 0xad, 1 },
+	{ "cmpxchg8b", MODRM | LOCK, 0xc7, 0xc7, 1, .ext_first = 1, .ext_last = 1 },
+	{ "push, pop", 0, 0x50, 0x5f },
+	{ "push imm", IMMZ, 0x68, 0x68 },
+	{ "push imm8", IMM8, 0x6a, 0x6a },
+	{ "push memory", MODRM, 0xff, 0xff, .ext_first = 6, .ext_last = 6 },
+	{ "pop memory", MODRM, 0x8f, 0x8f, .ext_last = 8 },
 	{ "cmovcc", MODRM, 0x40, 0x4f, 1 },
 	{ "setcc", MODRM, 0x90, 0x9f, 1 },
 	{ "bt", MODRM, 0xa3, 0xa3, 1 },
@@ -407,7 +427,8 @@ static bool aim(struct candidate *c, struct emys_insn *insn,
 		struct emys_insn_cpu *cpu, int i)
 {
 	const struct emys_insn_mem *m = &insn->mem[i];
-	u64 garbage = insn->addr_size == 4 ? (u64)rnd() << 32 : 0;
+	bool half = insn->addr_size == 4 && !m->stack;
+	u64 garbage = half ? (u64)rnd() << 32 : 0;
 	u64 target = addr_of(low->scratch) + SCRATCH / 2 + rnd() % 256;
 	u64 rest = 0;
 
@@ -423,7 +444,7 @@ static bool aim(struct candidate *c, struct emys_insn *insn,
 	if (m->base != EMYS_INSN_NO_REG) {
 		u64 base = target - rest - m->disp;
 
-		cpu->gpr[m->base] = insn->addr_size == 4 ? (u32)base | garbage : base;
+		cpu->gpr[m->base] = half ? (u32)base | garbage : base;
 	} else if (c->disp_at) {
 		target -= rest;
 		if (m->rip_relative)
@@ -433,10 +454,54 @@ static bool aim(struct candidate *c, struct emys_insn *insn,
 	return true;
 }
 
+/* The stack first; then the other operand, unless RSP decides where that is */
+static bool aim_all(struct candidate *c, struct emys_insn *insn,
+		    struct emys_insn_cpu *cpu)
+{
+	bool stack = insn->op == EMYS_OP_PUSH || insn->op == EMYS_OP_POP;
+	int second = !insn->mem[0].stack ? 0 : 1;
+
+	if (stack && (insn->reads & 2)) {
+		const struct emys_insn_mem *m = &insn->mem[second];
+		u32 near = rnd() % 256;
+
+		aim(c, insn, cpu, !second);
+		if (m->base != EMYS_RSP)
+			return aim(c, insn, cpu, second);
+		if (m->index != EMYS_INSN_NO_REG)
+			cpu->gpr[m->index] = rnd() % 64;
+		if (c->disp_at)
+			memcpy(c->bytes + c->disp_at, &near, 4);
+		return true;
+	}
+	if (!aim(c, insn, cpu, 0))
+		return false;
+	if (insn->op == EMYS_OP_MOVS || insn->op == EMYS_OP_CMPS)
+		aim(c, insn, cpu, 1);
+	return true;
+}
+
+/* A dividend whose quotient may fit, mostly */
+static void aim_dividend(const struct emys_insn *insn, struct emys_insn_cpu *cpu)
+{
+	u64 *high = &cpu->gpr[EMYS_RDX];
+
+	if ((insn->op != EMYS_OP_DIV && insn->op != EMYS_OP_IDIV) || one_in(4) ||
+	    insn->mem[0].base == EMYS_RDX || insn->mem[0].index == EMYS_RDX)
+		return;
+	*high = rnd() % 8;
+	if (one_in(2))
+		*high = -*high;
+	if (insn->size == 1 && insn->mem[0].base != EMYS_RAX &&
+	    insn->mem[0].index != EMYS_RAX)
+		cpu->gpr[EMYS_RAX] = (s16)rnd() >> rnd() % 8;
+}
+
 static bool prepare(struct candidate *c, struct emys_insn *insn,
 		    struct emys_insn_cpu *cpu, enum emys_insn_mode mode)
 {
 	bool bit_reg;
+	u64 wide[2];
 	u8 *at;
 	int i;
 
@@ -446,6 +511,7 @@ static bool prepare(struct candidate *c, struct emys_insn *insn,
 		cpu->gpr[i] = rnd_value();
 	cpu->rip = addr_of(low->code) + insn_at;
 	cpu->rflags = (rnd() & FLAGS) | 0x202;
+	cpu->ss_big = mode == EMYS_INSN_32;
 
 	bit_reg = insn->op <= EMYS_OP_BTC && insn->op >= EMYS_OP_BT &&
 		  !insn->has_imm;
@@ -454,10 +520,9 @@ static bool prepare(struct candidate *c, struct emys_insn *insn,
 			return false;
 		cpu->gpr[insn->reg] = (s64)(rnd() % 60000) - 30000;
 	}
-	if (!aim(c, insn, cpu, 0))
+	if (!aim_all(c, insn, cpu))
 		return false;
-	if (insn->op == EMYS_OP_MOVS || insn->op == EMYS_OP_CMPS)
-		aim(c, insn, cpu, 1);
+	aim_dividend(insn, cpu);
 	if (insn->rep)
 		cpu->gpr[EMYS_RCX] = rnd() % 6 |
 			(insn->addr_size == 4 ? (u64)rnd() << 32 : 0);
@@ -469,6 +534,14 @@ static bool prepare(struct candidate *c, struct emys_insn *insn,
 	if ((insn->op == EMYS_OP_CMPXCHG || insn->op == EMYS_OP_SCAS) && one_in(2)) {
 		memcpy(at, &cpu->gpr[EMYS_RAX], 8);
 		memcpy(shadow + (at - low->scratch), &cpu->gpr[EMYS_RAX], 8);
+	}
+	if (insn->op == EMYS_OP_CMPXCHG8B && one_in(2)) {
+		wide[0] = cpu->gpr[EMYS_RAX];
+		wide[1] = cpu->gpr[EMYS_RDX];
+		if (insn->size == 8)
+			wide[0] = wide[1] << 32 | (u32)wide[0];
+		memcpy(at, wide, insn->size);
+		memcpy(shadow + (at - low->scratch), wide, insn->size);
 	}
 	if (insn->op == EMYS_OP_CMPS && one_in(2)) {
 		u8 *from = (u8 *)(unsigned long)emys_insn_offset(insn, cpu, 1);
@@ -486,8 +559,9 @@ static u8 *in_shadow(u64 offset, unsigned int size)
 	return at <= SCRATCH - size ? shadow + at : NULL;
 }
 
-static bool execute(const struct emys_insn *insn, struct emys_insn_cpu *cpu,
-		    u64 xmm[16][2])
+/* 0, the signal that stands for the fault, or -1: an address beyond memory */
+static int execute(const struct emys_insn *insn, struct emys_insn_cpu *cpu,
+		   u64 xmm[16][2])
 {
 	struct emys_insn_result res;
 	u64 in[2];
@@ -498,7 +572,7 @@ static bool execute(const struct emys_insn *insn, struct emys_insn_cpu *cpu,
 		u8 *p = in_shadow(offset, insn->size);
 
 		if (!p)
-			return false;
+			return -1;
 		in[0] = rnd64();
 		in[1] = rnd64();
 		for (i = 0; i < 2; i++) {
@@ -507,18 +581,59 @@ static bool execute(const struct emys_insn *insn, struct emys_insn_cpu *cpu,
 			if (!(insn->reads & (1 << i)) || !emys_insn_left(insn, cpu))
 				continue;
 			if (!r)
-				return false;
+				return -1;
 			memcpy(i ? &in[1] : in, r, insn->size);
 		}
 		emys_insn_execute(insn, cpu, in, insn->vec ? xmm[insn->reg] : NULL,
 				  &res);
+		if (res.divide_error)
+			return SIGFPE;
 		if (res.write)
 			memcpy(p, res.out, insn->size);
 		if (res.vec_write)
 			memcpy(xmm[insn->reg], res.vec, 16);
 		*cpu = res.cpu;
 	} while (res.again);
-	return true;
+	return 0;
+}
+
+/* Flags that the manual does not define after this instruction */
+static u64 undefined_flags(const struct emys_insn *insn, u64 rcx)
+{
+	unsigned int count = (insn->has_imm ? (u64)insn->imm : rcx) &
+			     (insn->size == 8 ? 0x3f : 0x1f);
+
+	switch (insn->op) {
+	case EMYS_OP_BT ... EMYS_OP_BTC:
+		return BT_UNDEFINED;
+	case EMYS_OP_AND:
+	case EMYS_OP_OR:
+	case EMYS_OP_XOR:
+	case EMYS_OP_TEST:
+		return AF;
+	case EMYS_OP_ROL ... EMYS_OP_RCR:
+		return count > 1 ? OF : 0;
+	case EMYS_OP_SHL ... EMYS_OP_SAR:
+		return (count ? AF : 0) | (count > 1 ? OF : 0) |
+		       (count >= 8 * insn->size && insn->op != EMYS_OP_SAR ? CF : 0);
+	case EMYS_OP_SHLD:
+	case EMYS_OP_SHRD:
+		return (count ? AF : 0) | (count > 1 ? OF : 0);
+	case EMYS_OP_MUL:
+	case EMYS_OP_IMUL:
+		return MUL_UNDEFINED;
+	case EMYS_OP_DIV:
+	case EMYS_OP_IDIV:
+		return DIV_UNDEFINED;
+	}
+	return 0;
+}
+
+/* SHLD and SHRD of 16 bits by more than 16: CPUs differ */
+static bool undefined_result(const struct emys_insn *insn, u64 rcx)
+{
+	return (insn->op == EMYS_OP_SHLD || insn->op == EMYS_OP_SHRD) &&
+	       insn->size == 2 && ((insn->has_imm ? (u64)insn->imm : rcx) & 0x1f) > 16;
 }
 
 static const char *hex(const struct candidate *c)
@@ -536,18 +651,13 @@ static void compare(const struct template *t, const struct candidate *c,
 		    u64 xmm[16][2], bool halves)
 {
 	u64 mask = halves ? 0xffffffff : ~0ULL;
-	u64 flags = FLAGS;
+	u64 flags = FLAGS & ~undefined_flags(insn, low->in.gpr[EMYS_RCX]);
 	int i;
 
 	for (i = 0; i < (halves ? 8 : 16); i++)
 		expect((cpu->gpr[i] & mask) == (low->out.gpr[i] & mask),
 		       "%s %s: register %d is %#llx, CPU says %#llx", t->name,
 		       hex(c), i, cpu->gpr[i], low->out.gpr[i]);
-	if (insn->op >= EMYS_OP_BT && insn->op <= EMYS_OP_BTC)
-		flags &= ~BT_UNDEFINED;
-	if (insn->op == EMYS_OP_AND || insn->op == EMYS_OP_OR ||
-	    insn->op == EMYS_OP_XOR || insn->op == EMYS_OP_TEST)
-		flags &= ~AF;
 	expect(!((cpu->rflags ^ low->out.flags) & flags),
 	       "%s %s: flags %#llx, CPU says %#llx, from %#llx", t->name, hex(c),
 	       cpu->rflags & flags, low->out.flags & flags, low->in.flags & flags);
@@ -580,14 +690,15 @@ static void run_mode(bool compat)
 		struct candidate c;
 		u64 xmm[16][2];
 		bool no_element;
-		int sig;
+		int sig, want;
 
 		if (((t->flags & NEEDS_MOVBE) && !have_movbe) ||
 		    ((t->flags & NEEDS_SSE41) && !have_sse41) ||
 		    ((t->flags & ONLY64) && compat))
 			continue;
 		generate(t, compat, &c);
-		if (!prepare(&c, &insn, &cpu, mode))
+		if (!prepare(&c, &insn, &cpu, mode) ||
+		    undefined_result(&insn, cpu.gpr[EMYS_RCX]))
 			continue;
 
 		/*
@@ -607,11 +718,12 @@ static void run_mode(bool compat)
 		build_epilogue(compat);
 
 		sig = run_native();
-		expect(!sig, "%s %s: the CPU raised signal %d", t->name, hex(&c), sig);
+		want = execute(&insn, &cpu, xmm);
+		expect(want >= 0, "%s %s: address beyond memory", t->name, hex(&c));
+		expect(sig == want, "%s %s: the CPU raised signal %d, not %d", t->name,
+		       hex(&c), sig, want);
 		if (sig)
 			continue;
-		expect(execute(&insn, &cpu, xmm), "%s %s: address beyond memory",
-		       t->name, hex(&c));
 		compare(t, &c, &insn, &cpu, xmm, compat || no_element);
 		if (memcmp(shadow, low->scratch, SCRATCH))
 			memcpy(shadow, low->scratch, SCRATCH);
