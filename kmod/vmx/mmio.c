@@ -9,6 +9,7 @@
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <asm/trapnr.h>
 
 #include "../emys.h"
 #include "../insn/insn.h"
@@ -138,7 +139,7 @@ static u64 segment_base(struct emys_vcpu *vcpu, const struct mmio *m, u8 seg)
 }
 
 /*
- * Point the machine at memory operand @op. 0, 1 = the guest got a page fault, or
+ * Point the machine at memory operand @op. 0, 1 = the guest got a fault, or
  * -EFAULT: a page table of the guest lies in no slot.
  */
 static int begin(struct emys_vcpu *vcpu, struct mmio *m, int op, bool write)
@@ -149,8 +150,15 @@ static int begin(struct emys_vcpu *vcpu, struct mmio *m, int op, bool write)
 	u32 left = m->insn.size, len;
 	int r;
 
-	if (m->insn.mode != EMYS_INSN_64)
+	if (m->insn.mode != EMYS_INSN_64) {
 		gva = (u32)gva;
+	} else if (!__is_canonical_address(gva, 48) ||
+		   !__is_canonical_address(gva + left - 1, 48)) {
+		/* The other operand was the one that exited: the CPU never saw this. */
+		vmx_queue_exception(vcpu, m->insn.mem[op].seg == EMYS_SEG_SS ?
+				    X86_TRAP_SS : X86_TRAP_GP, true, 0);
+		return 1;
+	}
 	m->write = write;
 	m->len = left;
 	m->done = 0;
@@ -304,6 +312,10 @@ static int mmio_go(struct emys_vcpu *vcpu)
 		case MMIO_EXECUTE:
 			emys_insn_execute(&m->insn, &m->cpu, m->in,
 					  m->insn.vec ? xmm(vcpu, m->insn.reg) : NULL, &m->res);
+			if (m->res.divide_error) {
+				vmx_queue_exception(vcpu, X86_TRAP_DE, false, 0);
+				return EMYS_RESUME;
+			}
 			m->phase++;
 			break;
 		case MMIO_WRITE:
@@ -328,6 +340,7 @@ static int mmio_go(struct emys_vcpu *vcpu)
 int vmx_handle_mmio(struct emys_vcpu *vcpu, u64 gpa)
 {
 	struct mmio *m = vcpu->io.insn;
+	struct kvm_segment ss;
 	bool done;
 	int r;
 
@@ -344,6 +357,8 @@ int vmx_handle_mmio(struct emys_vcpu *vcpu, u64 gpa)
 	memcpy(m->cpu.gpr, vcpu->regs, sizeof(m->cpu.gpr));
 	m->cpu.rip = vmx_rip(vcpu);
 	m->cpu.rflags = vmx_rflags(vcpu);
+	vmx_get_segment(vcpu, SEG_SS, &ss);
+	m->cpu.ss_big = ss.db;
 	m->phase = emys_insn_left(&m->insn, &m->cpu) ? MMIO_READ1 : MMIO_EXECUTE;
 	return mmio_go(vcpu);
 }
