@@ -203,7 +203,7 @@ static void write_rvi(struct emys_vcpu *vcpu, int max_irr)
 static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 {
 	struct emys_lapic *apic = vcpu->lapic;
-	int vector, max_irr;
+	int vector, max_irr, ext = -1;
 
 	if (!apic) {
 		if (!vcpu->vmx.user_irq_valid)
@@ -216,18 +216,15 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 		return vcpu->vmx.user_irq;
 	}
 	if (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm)) {
-		if (can) {
-			vector = pic_ack(vcpu->vm);
-			if (vector >= 0)
-				return vector;
-		} else {
+		if (can)
+			ext = pic_ack(vcpu->vm);
+		else
 			*window = true;
-		}
 	}
 	vector = lapic_poll(vcpu, &max_irr);
 	if (apic->apicv) {
 		write_rvi(vcpu, max_irr);
-		return -1;
+		return ext;
 	}
 	if (vmx_caps.tpr_shadow) {
 		u32 tpr = lapic_get_cr8(vcpu), threshold = 0;
@@ -237,8 +234,8 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 			threshold = max_irr >> 4;
 		vmcs_write32(TPR_THRESHOLD, threshold);
 	}
-	if (vector < 0)
-		return -1;
+	if (vector < 0 || ext >= 0)
+		return ext;
 	if (!can) {
 		*window = true;
 		return -1;
@@ -252,6 +249,8 @@ static void hold_interrupts(struct emys_vcpu *vcpu)
 {
 	if (vcpu->lapic && vcpu->lapic->apicv)
 		write_rvi(vcpu, -1);
+	else if (vcpu->lapic && vmx_caps.tpr_shadow)
+		vmcs_write32(TPR_THRESHOLD, 0);
 	vmx_exec_update(vcpu, 0, CPU_BASED_INTR_WINDOW_EXITING |
 			(vmx_caps.vnmi ? CPU_BASED_NMI_WINDOW_EXITING : 0));
 }
