@@ -472,6 +472,128 @@ static void test_sse(void)
 	expect_eq(res.out[1], in[1]);
 }
 
+/* Where the stack is: SS.B counts, neither the address size nor a segment prefix */
+static void test_stack(void)
+{
+	static const struct stack_case {
+		enum emys_insn_mode mode;
+		bool big;
+		u8 bytes[4], n;
+		u64 rsp, offset, after;
+		u8 stack;	/* which memory operand it is */
+	} t[] = {
+		{ EMYS_INSN_64, false, { 0x50 }, 1, 0x100000000, 0xfffffff8, 0xfffffff8 },
+		{ EMYS_INSN_64, false, { 0x67, 0x50 }, 2, 0, -8ULL, -8ULL },
+		{ EMYS_INSN_64, false, { 0x66, 0x6a, 1 }, 3, 0, -2ULL, -2ULL },
+		{ EMYS_INSN_64, true, { 0x58 }, 1, -8ULL, -8ULL, 0 },
+		{ EMYS_INSN_32, true, { 0x50 }, 1, 0x10000, 0xfffc, 0xfffc },
+		{ EMYS_INSN_32, true, { 0x67, 0x50 }, 2, 0, 0xfffffffc, 0xfffffffc },
+		{ EMYS_INSN_32, true, { 0x26, 0x66, 0x50 }, 3, 0x10000, 0xfffe, 0xfffe },
+		{ EMYS_INSN_32, false, { 0x50 }, 1, 0x70000, 0xfffc, 0x7fffc },
+		{ EMYS_INSN_32, false, { 0x58 }, 1, 0x7fffc, 0xfffc, 0x70000 },
+		{ EMYS_INSN_16, false, { 0x50 }, 1, 0x70001, 0xffff, 0x7ffff },
+		{ EMYS_INSN_16, false, { 0x67, 0x50 }, 2, 0x70000, 0xfffe, 0x7fffe },
+		{ EMYS_INSN_16, true, { 0x50 }, 1, 0x70000, 0x6fffe, 0x6fffe },
+		{ EMYS_INSN_16, true, { 0x66, 0x68, 1 }, 6, 0x70000, 0x6fffc, 0x6fffc },
+		{ EMYS_INSN_32, false, { 0xff, 0x30 }, 2, 0x70000, 0xfffc, 0x7fffc },
+		{ EMYS_INSN_32, false, { 0x8f, 0x00 }, 2, 0x7fffe, 0xfffe, 0x70002, 1 },
+	};
+	struct emys_insn_cpu cpu = distinct;
+	struct emys_insn_result res;
+	struct emys_insn insn;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		u8 bytes[8] = {};
+
+		memcpy(bytes, t[i].bytes, 4);
+		expect_eq(decode(&insn, bytes, t[i].n, t[i].mode), 0);
+		cpu.ss_big = t[i].big;
+		cpu.gpr[EMYS_RSP] = t[i].rsp;
+		expect(insn.mem[t[i].stack].stack && !insn.mem[!t[i].stack].stack,
+		       "row %u: no stack", i);
+		expect_eq(insn.mem[t[i].stack].seg, EMYS_SEG_SS);
+		expect(emys_insn_offset(&insn, &cpu, t[i].stack) == t[i].offset,
+		       "row %u: %#llx, not %#llx", i,
+		       emys_insn_offset(&insn, &cpu, t[i].stack), t[i].offset);
+		emys_insn_execute(&insn, &cpu, (u64[2]){}, NULL, &res);
+		expect(res.cpu.gpr[EMYS_RSP] == t[i].after, "row %u: RSP %#llx, not %#llx",
+		       i, res.cpu.gpr[EMYS_RSP], t[i].after);
+	}
+
+	/* pop 4(%esp) addresses with the new ESP, which with a stack of SP wrapped */
+	expect_eq(decode(&insn, (u8[]){ 0x8f, 0x44, 0x24, 4 }, 4, EMYS_INSN_32), 0);
+	cpu.gpr[EMYS_RSP] = 0x7fffe;
+	cpu.ss_big = false;
+	expect_eq(emys_insn_offset(&insn, &cpu, 0), 0x70006);
+	cpu.ss_big = true;
+	expect_eq(emys_insn_offset(&insn, &cpu, 0), 0x80006);
+	/* push 4(%esp) with the old one */
+	expect_eq(decode(&insn, (u8[]){ 0xff, 0x74, 0x24, 4 }, 4, EMYS_INSN_32), 0);
+	expect_eq(emys_insn_offset(&insn, &cpu, 1), 0x80002);
+
+	/* what is pushed and popped: immediates are extended, RSP is the old one */
+	emys_insn_execute(&insn, &cpu, (u64[2]){ 1, 0x1122334455667788 }, NULL, &res);
+	expect_eq(res.out[0], 0x55667788);
+	expect_eq(decode(&insn, (u8[]){ 0x6a, 0x80 }, 2, EMYS_INSN_64), 0);
+	emys_insn_execute(&insn, &cpu, (u64[2]){}, NULL, &res);
+	expect_eq(res.out[0], -128ULL);
+	expect_eq(decode(&insn, (u8[]){ 0x54 }, 1, EMYS_INSN_64), 0);
+	emys_insn_execute(&insn, &cpu, (u64[2]){}, NULL, &res);
+	expect_eq(res.out[0], cpu.gpr[EMYS_RSP]);
+	expect_eq(decode(&insn, (u8[]){ 0x5c }, 1, EMYS_INSN_64), 0);
+	emys_insn_execute(&insn, &cpu, (u64[2]){ 0x1234567890 }, NULL, &res);
+	expect_eq(res.cpu.gpr[EMYS_RSP], 0x1234567890);
+	expect_eq(res.write, 0);
+}
+
+/* DIV and IDIV: the largest quotients that fit, the smallest that do not, zero */
+static void test_divide(void)
+{
+	static const struct {
+		u8 bytes[3], n;
+		u64 rdx, rax, by;
+		bool error;
+		u64 quotient, remainder;
+	} t[] = {
+		{ { 0xf7, 0x33 }, 2, 0, 100, 7, false, 14, 2 },
+		{ { 0xf7, 0x33 }, 2, 0, 100, 0, true },
+		{ { 0xf7, 0x33 }, 2, 6, 0xffffffff, 7, false, 0xffffffff, 6 },
+		{ { 0xf7, 0x33 }, 2, 7, 0, 7, true },
+		{ { 0x48, 0xf7, 0x33 }, 3, -2ULL, -1ULL, -1ULL, false, -1ULL, -2ULL },
+		{ { 0x48, 0xf7, 0x33 }, 3, -1ULL, 0, -1ULL, true },
+		{ { 0x48, 0xf7, 0x3b }, 3, -1ULL, -100ULL, 7, false, -14ULL, -2ULL },
+		{ { 0x48, 0xf7, 0x3b }, 3, 0, 100, -7ULL, false, -14ULL, 2 },
+		{ { 0x48, 0xf7, 0x3b }, 3, -1ULL, 1ULL << 63, 1, false, 1ULL << 63, 0 },
+		{ { 0x48, 0xf7, 0x3b }, 3, -1ULL, 1ULL << 63, -1ULL, true },
+		{ { 0x48, 0xf7, 0x3b }, 3, 0, 1ULL << 63, 1, true },
+		{ { 0xf7, 0x3b }, 2, 0xffffffff, 0x80000000, 0xffffffff, true },
+		{ { 0xf7, 0x3b }, 2, 0, 0x7fffffff, 0xffffffff, false, 0x80000001, 0 },
+	};
+	struct emys_insn_result res;
+	struct emys_insn insn;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct emys_insn_cpu cpu = distinct;
+
+		cpu.gpr[EMYS_RAX] = t[i].rax;
+		cpu.gpr[EMYS_RDX] = t[i].rdx;
+		expect_eq(decode(&insn, t[i].bytes, t[i].n, EMYS_INSN_64), 0);
+		emys_insn_execute(&insn, &cpu, (u64[2]){ t[i].by }, NULL, &res);
+		expect(res.divide_error == t[i].error && !res.write, "row %u: #DE %d", i,
+		       res.divide_error);
+		if (t[i].error) {
+			expect(!memcmp(&res.cpu.gpr, &cpu.gpr, sizeof(cpu.gpr)) &&
+			       res.cpu.rip == cpu.rip, "row %u: #DE and a result", i);
+			continue;
+		}
+		expect(res.cpu.gpr[EMYS_RAX] == t[i].quotient &&
+		       res.cpu.gpr[EMYS_RDX] == t[i].remainder, "row %u: %#llx, %#llx",
+		       i, res.cpu.gpr[EMYS_RAX], res.cpu.gpr[EMYS_RDX]);
+	}
+}
+
 static void test_lock_flag(void)
 {
 	struct emys_insn insn;
@@ -524,6 +646,8 @@ int main(void)
 		{ "insn: repeated compares stop", test_rep_compare },
 		{ "insn: bits beyond the access", test_dirty_input },
 		{ "insn: SSE moves", test_sse },
+		{ "insn: stack", test_stack },
+		{ "insn: divide error", test_divide },
 		{ "insn: lock flag", test_lock_flag },
 		{ "insn: instruction pointer", test_rip },
 	};
