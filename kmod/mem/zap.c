@@ -5,20 +5,28 @@
 
 #include "private.h"
 
-/* Frames per hold of mmu_lock: 1 GiB */
-#define ZAP_CHUNK	ept_level_gfns(3)
+/* Frames per hold of mmu_lock: 1 GiB, or all that one empty entry of a table covers */
+#define ZAP_LEVEL	3
+
+static gfn_t chunk_end(const struct ept_root *ept, gfn_t start, gfn_t end)
+{
+	struct ept_walk walk;
+	u64 n = ept_level_gfns(ZAP_LEVEL);
+
+	if (!ept_walk(ept, start << PAGE_SHIFT, &walk) && walk.level > ZAP_LEVEL)
+		n = ept_level_gfns(walk.level);
+	return min(end, round_down(start, n) + n);
+}
 
 void mem_zap(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
 	     struct ept_zap *zap)
 {
 	struct emys_mem *mem = &vm->mem;
-	bool whole = !start && end == EPT_GFN_END;
+	gfn_t next;
 
 	while (start < end) {
-		/* The root has few tables: all of it costs what is mapped */
-		gfn_t next = whole ? end : min(end, round_down(start, ZAP_CHUNK) + ZAP_CHUNK);
-
 		write_lock(&mem->mmu_lock);
+		next = chunk_end(&mem->ept, start, end);
 		if (ept_zap_range(&mem->ept, start, next, 0, NULL, zap)) {
 			atomic64_inc(&mem->zap_seq);
 			atomic64_inc(&vm->stats.mem_zaps);
@@ -34,10 +42,11 @@ void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end)
 {
 	struct emys_mem *mem = &vm->mem;
 
-	while (start < end) {
-		gfn_t next = min(end, round_down(start, ZAP_CHUNK) + ZAP_CHUNK);
+	gfn_t next;
 
+	while (start < end) {
 		write_lock(&mem->mmu_lock);
+		next = chunk_end(&mem->ept, start, end);
 		if (ept_wrprot_range(&mem->ept, start, next))
 			atomic64_inc(&mem->zap_seq);
 		write_unlock(&mem->mmu_lock);
