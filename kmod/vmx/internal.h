@@ -136,6 +136,9 @@ static inline void vmx_set_gpr(struct emys_vcpu *vcpu, unsigned int reg, u64 val
 /* The guest runs 64-bit code (CS.L in IA-32e mode). */
 bool vmx_is_64bit(struct emys_vcpu *vcpu);
 
+/* run.c: a vCPU goes. Another one at its address is another one. */
+void vmx_forget_vcpu(const struct emys_vcpu *vcpu);
+
 /* vmcs.c */
 int vmx_vpid_init(void);
 void vmx_vpid_exit(void);

@@ -32,6 +32,14 @@ struct section {
 /* The vCPU that ran last on this CPU, for IBPB; only compared, never followed. */
 static DEFINE_PER_CPU(const void *, last_vcpu);
 
+void vmx_forget_vcpu(const struct emys_vcpu *vcpu)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		cmpxchg(per_cpu_ptr(&last_vcpu, cpu), (const void *)vcpu, NULL);
+}
+
 static u32 host_spec_ctrl(void)
 {
 	return this_cpu_read(x86_spec_ctrl_current);

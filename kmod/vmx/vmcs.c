@@ -252,6 +252,7 @@ void vmx_vcpu_destroy(struct emys_vcpu *vcpu)
 
 	if (!vmx->vmcs)
 		return;
+	vmx_forget_vcpu(vcpu);
 	/* No CPU holds it: it was cleared at the end of its last section. */
 	if (vmx->vpid)
 		ida_free(&vpid_ida, vmx->vpid);
