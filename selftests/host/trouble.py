@@ -4,7 +4,7 @@ import re
 
 SIGNS = re.compile("|".join((
     r"BUG: ", r"WARNING: (?!Spectre v2 mitigation leaves)", r"Oops", r"kernel BUG at", r"general protection fault",
-    r"Kernel panic", r"unable to handle", r"Unable to handle", r"double fault", r"stack guard page",
+    r"Kernel panic", r"[Uu]nable to handle", r"double fault", r"stack guard page",
     r"KASAN", r"UBSAN", r"KFENCE", r"kmemleak: [1-9]", r"unreferenced object",
     r"possible (circular|recursive|irq lock inversion)", r"inconsistent lock state",
     r"suspicious RCU usage", r"held lock freed", r"bad unlock balance", r"INFO: trying to register",
