@@ -3,7 +3,8 @@
 import re
 
 SIGNS = re.compile("|".join((
-    r"BUG: ", r"WARNING: (?!Spectre v2 mitigation leaves)", r"Oops", r"kernel BUG at", r"general protection fault",
+    r"BUG: ", r"WARNING: (?!Spectre v2 mitigation leaves)", r"Oops", r"kernel BUG at",
+    r"general protection fault",
     r"Kernel panic", r"[Uu]nable to handle", r"double fault", r"stack guard page",
     r"KASAN", r"UBSAN", r"KFENCE", r"kmemleak: [1-9]", r"unreferenced object",
     r"possible (circular|recursive|irq lock inversion)", r"inconsistent lock state",
