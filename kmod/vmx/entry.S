@@ -139,8 +139,11 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	mov	%ebx, %eax
 	xor	%ecx, %ecx
 3:
+	/* The branch above may be mispredicted: no RET with the guest's SPEC_CTRL. */
+	lfence
 #ifdef EMYS_CLEAR_BHB
 	ALTERNATIVE "jmp .Lbhb_done", "", X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT
+	/* It uses RAX and RCX. */
 	push	%rax
 	call	clear_bhb_loop
 	pop	%rax

@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <asm/io.h>
 
+#include "../compat/mce.h"
 #include "../emys.h"
 #include "internal.h"
 
@@ -40,7 +41,7 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 	}
 	switch (vector) {
 	case 18:
-		asm volatile("int $18");
+		compat_machine_check();
 		return EMYS_RESUME;
 	case 1:
 		/* The exit leaves DR6 alone and reports what it would have got. */

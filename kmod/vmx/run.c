@@ -10,6 +10,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/tlbflush.h>
 
+#include "../compat/mce.h"
 #include "../compat/mitigations.h"
 #include "../emys.h"
 #include "entry.h"
@@ -298,7 +299,7 @@ static int enter_refused(struct emys_vcpu *vcpu)
 		return VMX_EXIT_PENDING;
 	/* The host's handler, on the CPU that has the error; then the guest again. */
 	vcpu->stats.exit_entry_failure++;
-	asm volatile("int $18");
+	compat_machine_check();
 	return VMX_EXIT_LEAVE;
 }
 
