@@ -112,7 +112,8 @@ u32 mem_vm_domain(struct emys_vm *vm);
 u32 mem_object_domain(const struct mem_object *obj);
 /*
  * Move the VM and the objects that came with it. Their shared pages become private
- * first, because merging across domains is a side channel; ZERO pages stay.
+ * first, because merging across domains is a side channel; ZERO pages stay. An object's domain
+ * changes under its lock before its pages are copied: no merge of the old domain comes between.
  * @domain 0: back to its own. -ENOMEM: pages of some objects have been copied, nothing has moved;
  * -EINVAL another VM's own domain; -EINTR.
  */
@@ -140,7 +141,9 @@ pgoff_t mem_page_next(struct mem_object *obj, pgoff_t index, bool large);
 #define MEM_HARVEST_YOUNG	1	/* the accessed flags too */
 /**
  * mem_harvest() - which pages were written (read) since the last harvest
- * @dirty: bitmap of @n bits to set bits in; @young: likewise or NULL
+ * @dirty: bitmap of @n bits to set bits in, or NULL: then the dirty flags stay. Deduplication alone
+ *	collects them: who else did would hide writes from it
+ * @young: likewise or NULL
  *
  * Collected and cleared: the EPT's flags through every slot of the object, writes by the
  * VMM through its mapping (which is taken away, so that the next write shows), writes
@@ -157,6 +160,7 @@ int mem_harvest(struct mem_object *obj, pgoff_t first, unsigned long n, unsigned
  * struct mem_shared - a page that is shared; embedded by who keeps the index of them
  * @users: (object, index) pairs; at 0 the page is given back
  * @page: [lock] NULL once @users fell to 0
+ * @domain: set by the owner before mem_share(), as @gone: objects of other domains are refused
  * @gone: called once when that happens, object lock held, must not sleep and must not
  *	call kmod/mem; the owner may free it afterwards
  */
@@ -164,6 +168,7 @@ struct mem_shared {
 	spinlock_t lock;
 	unsigned long users;
 	struct page *page;
+	u32 domain;
 	void (*gone)(struct mem_shared *sh);
 };
 
@@ -172,14 +177,15 @@ struct page *mem_shared_get(struct mem_shared *sh);
 
 /*
  * The private page at @index, which must still be @page (the caller holds one reference), becomes
- * @sh's page, @sh->users = 1. @sh is initialised by this. From then on its content is constant.
- * -EAGAIN: it is another page by now, or in a block; -EBUSY: others hold references.
+ * @sh's page, @sh->users = 1. The rest of @sh is initialised by this. From then on its content is
+ * constant. -EAGAIN: it is another page by now, or in a block; -EBUSY: others hold references; -EXDEV:
+ * the object has left @sh->domain (told under the object's lock, so a merge never races with a move).
  */
 int mem_share(struct mem_object *obj, pgoff_t index, struct page *page, struct mem_shared *sh);
 /*
  * Replace the private page at @index, still @page (the caller holds one reference), by @sh's,
  * when both hold the same: write access is taken, then they are compared.
- * -EAGAIN, -EBUSY as mem_share(); -ENOENT @sh is gone; -EILSEQ the contents differ.
+ * -EAGAIN, -EBUSY, -EXDEV as mem_share(); -ENOENT @sh is gone; -EILSEQ the contents differ.
  * @bytes: += bytes compared.
  */
 int mem_merge(struct mem_object *obj, pgoff_t index, struct page *page, struct mem_shared *sh,
