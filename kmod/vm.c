@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The VM: creation, the two phases of its death, and calls to all its vCPUs. */
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -7,10 +8,23 @@
 #include <linux/smp.h>
 
 #include "emys.h"
+#include "notice.h"
 
 LIST_HEAD(emys_vms);
 DEFINE_MUTEX(emys_vms_lock);	/* emys_vms, vm_next_id */
 static u32 vm_next_id;
+
+static void vm_notify(const struct emys_vm *vm, enum emys_notice_type type)
+{
+	struct emys_notice notice = {
+		.type = type,
+		.vm = vm->id,
+		.pid = vm->owner,
+		.uid = from_kuid(&init_user_ns, vm->uid),
+	};
+
+	emys_notify(&notice);
+}
 
 struct emys_vm *emys_vm_create(void)
 {
@@ -24,6 +38,7 @@ struct emys_vm *emys_vm_create(void)
 	mutex_init(&vm->lock);
 	xa_init(&vm->vcpus);
 	vm->owner = task_tgid_nr(current);
+	vm->uid = current_euid();
 	mmgrab(current->mm);
 	vm->mm = current->mm;
 
@@ -42,6 +57,7 @@ struct emys_vm *emys_vm_create(void)
 	vm->id = ++vm_next_id;
 	list_add_tail(&vm->link, &emys_vms);
 	mutex_unlock(&emys_vms_lock);
+	vm_notify(vm, NOTICE_VM_NEW);
 	return vm;
 
 err_vmx:
@@ -82,6 +98,7 @@ static void vm_release(struct kref *ref)
 	vmx_vm_destroy(vm);
 	vmx_own_put();
 	mmdrop(vm->mm);
+	vm_notify(vm, NOTICE_VM_GONE);
 	kfree(vm);
 }
 
