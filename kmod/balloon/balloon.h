@@ -8,14 +8,19 @@
  *
  * The module measures and enforces, userspace decides who shall give. A kernel thread,
  * "emys-reclaim", samples and walks the ladder: zero pages, duplicates (ksm_cmd/ in a hurry), break
- * and share large pages, and last the event that asks the daemon to balloon.
+ * and share large pages, and last the event that asks the daemon to balloon. What happens is told
+ * by kmod/notice.h: NOTICE_PRESSURE, NOTICE_BALLOON_TARGET, NOTICE_BALLOON_REACHED,
+ * NOTICE_PAGE_STORM.
  *
- * May include ksm_cmd, mem. All calls: process context, may sleep, but where said.
+ * May include ksm_cmd, mem. All calls: process context, may sleep, no lock of the module held,
+ * but where said.
  */
 #ifndef _EMYS_BALLOON_H
 #define _EMYS_BALLOON_H
 
 #include <linux/types.h>
+
+#include "estimate.h"
 
 struct emys_vm;
 
@@ -41,9 +46,10 @@ enum large_policy {
 /**
  * struct reclaim_policy - of the module
  * @budget: pages that all owned memory together shall use; 0: no budget, the host's memory counts
- * @min_free: pages; 0: minFree of the paper (899 MB for the first 28 GB, 1 % of the rest) scaled to the host
- * @up: permille of @min_free at which a state is left for the better, by state (HIGH unused)
- * @down: permille below which it is entered
+ * @min_free: pages, of the budget and of the host; 0: minFree of the paper (899 MB for the first
+ *	28 GB, 1 % of the rest; of what is smaller the same part) of each
+ * @up: permille of @min_free at which a state is left for the better, by state; [HOST_HIGH] is 0
+ * @down: permille below which it is entered; [HOST_HIGH] is 0
  * @large: default of VMs
  * @sample_ms: period of the sampling, 10..3600000
  * @sample_pages: sub-pages to hash per large page, 1..512
@@ -61,10 +67,14 @@ struct reclaim_policy {
 /**
  * struct reclaim_stats - of the module
  * @state: now; @changes: of the state, ever
- * @used, @budget, @free: pages now, under the budget or of the host, which decided
- * @sampled, @cold, @shareable: large pages, in the last round
- * @broken: large pages broken by state, ever; @broken_private: of all, those that nothing of was merged since
- * @collapsed: ever; @shrunk: pages given back to the shrinker, ever; @waits: allocations that waited
+ * @used: pages of all owned memory now; @budget, @free: pages in all and free now, of the budget
+ *	or of the host, whichever decided
+ * @sampled: regions of 2 MiB looked at in the last round; @cold: large pages that are cold,
+ *	@shareable: large pages worth breaking, of the last sweep over all memory
+ * @broken: large pages broken by state, ever
+ * @broken_private: of all broken ever, those that nothing of was merged since
+ * @collapsed: ever; @shrunk: pages given back because the kernel's shrinker asked, ever;
+ * @waits: new pages that waited for memory, ever
  */
 struct reclaim_stats {
 	enum host_state state;
@@ -81,7 +91,23 @@ struct vm_balloon {
 	u64 shares;		/* weight for the policy daemon, default 1000 */
 	enum large_policy large;
 	bool large_set;		/* it has its own, not the module's */
-	u64 shareable_permille;	/* of its large pages, moving average */
+	u64 shareable_permille;	/* of its large pages, of the last sweep */
+};
+
+/*
+ * In struct emys_vm, all zero in a new one; reclaim's own. Written under the lock of vm.c
+ * (balloon/vm.c), which is innermost.
+ */
+struct emys_vm_reclaim {
+	s64 target;			/* of target_set */
+	u64 shares;			/* 0: the default */
+	enum large_policy large;	/* of large_set */
+	bool target_set, large_set;
+	bool reached;			/* the notice about target has gone out */
+	struct working_set active;	/* of its owned memory */
+	u32 shareable_permille;
+	u64 copied, refaulted;		/* of its objects, at the last round */
+	bool counted;			/* these two are valid */
 };
 
 /* At module load and unload. -ENOMEM. */
@@ -90,14 +116,17 @@ void emys_balloon_exit(void);
 
 enum host_state emys_host_state(void);		/* any context */
 void emys_reclaim_policy_get(struct reclaim_policy *policy);
-/* -EINVAL: *@bad says which field is out of range, or that the bounds are not in order. */
+/* -EINVAL: *@bad names the field that is out of range; "up", "down" also when out of order. */
 int emys_reclaim_policy_set(const struct reclaim_policy *policy, const char **bad);
 void emys_reclaim_stats(struct reclaim_stats *stats);
 /* One round of sampling and of the ladder now, in the caller. -EINTR. For tests and benchmarks. */
 int emys_reclaim_round(void);
 
 void emys_vm_balloon_get(struct emys_vm *vm, struct vm_balloon *b);
-/* Set @target (event TARGET goes out; the VMM that listens moves its balloon), -EINVAL above the VM's size. */
+/*
+ * Set @target; NOTICE_BALLOON_TARGET goes out, and the VMM that listens moves its balloon.
+ * -EINVAL below 0 or above the VM's owned memory.
+ */
 int emys_vm_balloon_target(struct emys_vm *vm, s64 target);
 int emys_vm_balloon_shares(struct emys_vm *vm, u64 shares);	/* 1..1000000, -EINVAL */
 /* @policy LARGE_POLICIES: the module's again. -EINVAL. */
