@@ -34,8 +34,16 @@ struct fault {
 static int zap_wrong_leaf(struct emys_vm *vm, gfn_t gfn)
 {
 	struct ept_zap zap = {};
+	struct mem_slot *slot;
+	int idx;
 
-	mem_zap(vm, gfn, gfn + 1, true, &zap);
+	idx = srcu_read_lock(&vm->mem.srcu);
+	slot = mem_slot_find(mem_slots(&vm->mem), gfn);
+	if (slot && slot->file)
+		mem_zap_slot(slot, mem_slot_index(slot, gfn), mem_slot_index(slot, gfn), NULL, &zap);
+	else
+		mem_zap(vm, gfn, gfn + 1, true, &zap);
+	srcu_read_unlock(&vm->mem.srcu, idx);
 	mem_flush(vm);
 	ept_zap_free(&zap);
 	return FAULT_AGAIN;
@@ -162,20 +170,22 @@ static int fault_owned(struct fault *f, struct mem_slot *slot)
 	struct emys_vm *vm = f->vcpu->vm;
 	struct mem_object *obj = slot->obj;
 	pgoff_t index = mem_slot_index(slot, f->gfn);
-	struct page *page;
+	bool writable;
 	int level, err;
+	void *entry;
 
 	for (;;) {
 		down_read(&obj->lock);
-		page = object_page(obj, index);
-		if (page)
+		entry = xa_load(&obj->pages, index);
+		if (entry_usable(entry, f->access & MEM_WRITE))
 			break;
 		up_read(&obj->lock);
-		err = object_populate(obj, index, false);
+		err = object_touch(obj, index, f->access & MEM_WRITE, false);
 		if (err)
 			return err;
 	}
 
+	writable = entry_state(entry) == MEM_PRIVATE && !(slot->flags & KVM_MEM_READONLY);
 	level = min(slot_level(f, index), 2);
 	if (level == 2 && !object_in_block(obj, index))
 		level = 1;
@@ -185,8 +195,7 @@ static int fault_owned(struct fault *f, struct mem_slot *slot)
 		atomic64_inc(&vm->stats.mem_fault_retries);
 		err = 0;
 	} else {
-		err = install_logged(f, slot, page_to_phys(page), level,
-				     !(slot->flags & KVM_MEM_READONLY));
+		err = install_logged(f, slot, page_to_phys(entry_page(entry)), level, writable);
 	}
 	read_unlock(&vm->mem.mmu_lock);
 	up_read(&obj->lock);

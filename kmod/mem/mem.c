@@ -57,11 +57,25 @@ void mem_vm_kill(struct emys_vm *vm)
 {
 	struct emys_mem *mem = &vm->mem;
 	struct ept_zap zap = {};
+	struct mem_slots *slots;
+	unsigned int i;
+	int idx;
 
 	write_lock(&mem->mmu_lock);
 	WRITE_ONCE(mem->dead, true);
 	write_unlock(&mem->mmu_lock);
 
+	/* First the owned slots, whose objects may live on and be scanned */
+	idx = srcu_read_lock(&mem->srcu);
+	slots = mem_slots(mem);
+	for (i = 0; i < slots->nr; i++) {
+		struct mem_slot *slot = slots->slot[i];
+
+		if (slot->file)
+			mem_zap_slot(slot, slot->first, slot->first + slot->npages - 1, NULL,
+				     &zap);
+	}
+	srcu_read_unlock(&mem->srcu, idx);
 	mem_zap(vm, 0, EPT_GFN_END, true, &zap);
 	mem_flush(vm);
 	ept_zap_free(&zap);
@@ -72,8 +86,9 @@ void mem_vm_destroy(struct emys_vm *vm)
 	/* A VM that failed half-made was never killed */
 	WRITE_ONCE(vm->mem.dead, true);
 	mem_notifier_destroy(vm);
-	ept_destroy(&vm->mem.ept);
+	/* The objects forget the VM before its EPT goes */
 	mem_slots_destroy(vm);
+	ept_destroy(&vm->mem.ept);
 }
 
 void mem_vcpu_destroy(struct emys_vcpu *vcpu)

@@ -44,11 +44,11 @@
 
 #include "../ept/ept.h"
 #include "gwalk.h"
+#include "owned.h"
 
 struct emys_vm;
 struct emys_vcpu;
 struct mem_slots;		/* private: sorted array, one RCU generation */
-struct mem_object;		/* private: one open of /dev/emys-mem */
 
 #define EMYS_MEM_SLOTS		512	/* KVM_CAP_NR_MEMSLOTS */
 
@@ -64,6 +64,7 @@ struct emys_mem {
 	rwlock_t mmu_lock;
 	struct ept_root ept;			/* [M] */
 	bool dead;				/* [M] nothing is mapped any more */
+	u32 domain;				/* slots_lock to write; 0: the VM's own */
 	atomic64_t zap_seq, flush_seq;		/* (a) see "Flush" */
 	struct mmu_notifier notifier;
 	bool notifier_on;			/* (c) */
@@ -142,9 +143,6 @@ int mem_write_gva(struct emys_vcpu *vcpu, u64 gva, const void *src, size_t len, 
 int mem_translate(struct emys_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *error);
 /* Provided by vmx: the registers of a walk. */
 void vmx_gwalk_regs(struct emys_vcpu *vcpu, struct gwalk_regs *r);
-
-/* Pages that all memory objects own now, for debugfs. Any context. */
-long mem_pages_allocated(void);
 
 /* /dev/emys-mem and its pseudo file system. At load and unload; errno of misc_register(). */
 int mem_dev_init(void);

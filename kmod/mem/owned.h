@@ -29,7 +29,8 @@
  * their frame: share, merge, drop and collapse say -EBUSY for them.
  *
  * All calls here: process context, may sleep, no lock of kmod/mem held, take the
- * object's lock. An object is used with a reference; when its file is gone
+ * object's lock. Never from memory reclaim (a shrinker's callbacks): pages are allocated
+ * and user faults waited for under that lock. An object is used with a reference; when its file is gone
  * ("dead", phase one of its end) every call says -ESTALE, and it holds no page.
  */
 #ifndef _EMYS_MEM_OWNED_H
@@ -126,7 +127,7 @@ struct mem_page {
 	struct page *page;		/* with a reference; NULL when the state has none */
 	enum mem_page_state state;
 	bool large;			/* in a block */
-	struct mem_shared *shared;	/* of a SHARED page; valid while @page is held */
+	struct mem_shared *shared;	/* of a SHARED page; only its owner knows whether it still lives */
 };
 
 /* 0, -ESTALE. mem_page_put() is due after 0. */

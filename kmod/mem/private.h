@@ -3,57 +3,155 @@
 #ifndef _EMYS_MEM_PRIVATE_H
 #define _EMYS_MEM_PRIVATE_H
 
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
 
 #include "../emys.h"
 
-#define MEM_BLOCK_ORDER		9
-#define MEM_BLOCK_PAGES		BIT(MEM_BLOCK_ORDER)	/* 2 MiB */
-
-/* -- objects (object.c) --------------------------------------------------- */
-
-/* What a page of an object is. One function changes it: object_set_state(). */
-enum mem_page_state {
-	MEM_ABSENT,		/* never touched: reads as zeros */
-	MEM_PRIVATE,		/* a page of its own */
-	MEM_PAGE_STATES
-};
+/* -- objects (object.c: life; user.c: the VMM's mappings) ---------------------- */
 
 /**
  * struct mem_object - one open of /dev/emys-mem
+ *
+ * The struct is counted; its pages belong to @file and go with it ("dead").
+ *
  * @lock: read to use a page (and to map it somewhere), write to change one
- * @pages: [lock] index -> value entry of frame number and state; no entry is
- *	MEM_ABSENT. OBJECT_BLOCK marks the first index of an aligned run of
- *	MEM_BLOCK_PAGES private pages that are one physical block.
- * @nr: [lock] pages owned
+ * @pages: [lock] index -> entry, see below. The marks change under xa_lock alone:
+ *	OBJECT_BLOCK	on the first index of an aligned run of MEM_BLOCK_PAGES private
+ *			pages that are one physical block; written with lock held for writing
+ *	OBJECT_DIRTY	changed since the last harvest, as far as the EPT does not know
+ *	OBJECT_USER	some user's PTE may be writable, or was when the page was taken
+ *			hold of by somebody else who still has it
+ * @counts: [lock] but for state[MEM_ABSENT], which is worked out
+ * @slots: [lock] mem_slot.link: all that map it
+ * @dead: [lock] the file is gone, and the pages
+ * @domain, @domain_vm: [lock] to write; the VM that brought it there
+ * @blocks_off: see mem_object_blocks()
  * @size: (a) bytes in use as far as known: the largest end of an mmap or slot
- * @inode: (c) its own, so that unmap_mapping_range() hits nobody else
+ * @inode: of @file, so that unmapping hits nobody else; not to be used when dead
  */
 struct mem_object {
 	struct rw_semaphore lock;
 	struct xarray pages;
-	unsigned long nr;
+	struct mem_counts counts;
+	struct list_head slots;
+	bool dead;
+	bool blocks_off;
+	u32 domain;
+	u32 domain_vm;
+	u32 id;				/* (c) */
+	struct kref ref;		/* (a) */
 	atomic64_t size;
 	struct inode *inode;
 };
 
-/* The object of an open file, or NULL when it is no /dev/emys-mem. */
+#define OBJECT_BLOCK	XA_MARK_0
+#define OBJECT_DIRTY	XA_MARK_1
+#define OBJECT_USER	XA_MARK_2
+
+/* The object of a mapped file, or NULL when it is none. */
 struct mem_object *object_from_file(const struct file *file);
 /* Bytes up to @end are in use. */
 void object_grow(struct mem_object *obj, u64 end);
-/* The page at @index or NULL. lock held. */
-struct page *object_page(struct mem_object *obj, pgoff_t index);
-/* Is @index in a physically contiguous, aligned 2 MiB block? lock held. */
-bool object_in_block(struct mem_object *obj, pgoff_t index);
+/* The mapping of the VMM, for the object's file */
+int object_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* -- pages (pages.c) ----------------------------------------------------------- */
+
 /*
- * Make @index present. May sleep, lock not held. 0, -ENOMEM. @user: for a user
- * fault, which may invoke the OOM killer.
+ * An entry of mem_object.pages: none is ABSENT; a pointer to the struct mem_shared is
+ * SHARED; else a value of frame number (0 where there is none) and state.
  */
-int object_populate(struct mem_object *obj, pgoff_t index, bool user);
+#define ENTRY_STATE_BITS	3
+
+extern struct page *mem_zero_page;	/* what ZERO reads; (c) while the module lives */
+
+static inline void *entry_make(enum mem_page_state state, struct page *page)
+{
+	return xa_mk_value((page ? page_to_pfn(page) : 0) << ENTRY_STATE_BITS | state);
+}
+
+static inline enum mem_page_state entry_state(const void *entry)
+{
+	if (!entry)
+		return MEM_ABSENT;
+	if (!xa_is_value(entry))
+		return MEM_SHARED;
+	return xa_to_value(entry) & ((1 << ENTRY_STATE_BITS) - 1);
+}
+
+/* The page that reads see, or NULL when there is none. The object's lock held. */
+static inline struct page *entry_page(const void *entry)
+{
+	switch (entry_state(entry)) {
+	case MEM_PRIVATE:
+		return pfn_to_page(xa_to_value(entry) >> ENTRY_STATE_BITS);
+	case MEM_SHARED:
+		return ((const struct mem_shared *)entry)->page;
+	case MEM_ZERO:
+		return mem_zero_page;
+	default:
+		return NULL;
+	}
+}
+
+/* May the page of @entry be used so as it is? */
+static inline bool entry_usable(const void *entry, bool write)
+{
+	enum mem_page_state state = entry_state(entry);
+
+	return state == MEM_PRIVATE || (!write && (state == MEM_SHARED || state == MEM_ZERO));
+}
+
+static inline bool object_in_block(struct mem_object *obj, pgoff_t index)
+{
+	lockdep_assert_held(&obj->lock);
+	return xa_get_mark(&obj->pages, round_down(index, MEM_BLOCK_PAGES), OBJECT_BLOCK);
+}
+
+/* Where no block can be asked for twice: take or clear the mark, and count. Write lock. */
+void object_set_block(struct mem_object *obj, pgoff_t first, bool block);
+/*
+ * The one place where the state of a page changes. @entry takes over the caller's
+ * reference on its page; what the old one held is the caller's to give back. Whoever calls
+ * this has unmapped the old page, and no block holds it. Write lock. -EINVAL: there is no
+ * such step; -ENOMEM, only where the page was ABSENT.
+ */
+int object_set(struct mem_object *obj, pgoff_t index, void *entry);
+/* The same, and give back what the old entry held; no error is possible. */
+void object_drop(struct mem_object *obj, pgoff_t index, void *entry);
+/* Something of [first, last] changed, or may have. Any context that is not hard interrupt. */
+void object_mark_dirty(struct mem_object *obj, pgoff_t first, pgoff_t last);
+/*
+ * Make @index usable for reading or writing, in the sense of entry_usable(), at least for a
+ * moment: populate, or break sharing. May sleep, lock not held. 0, -ENOMEM, -ESTALE, -EINTR
+ * (fatal signal). @user: for a user fault, which may invoke the OOM killer.
+ */
+int object_touch(struct mem_object *obj, pgoff_t index, bool write, bool user);
+/* A page for an object, charged; zeroed with @zero. NULL: none to be had. May sleep. */
+struct page *object_alloc(bool zero, bool user);
+/* A reference of an object's. Wakes who waits for memory. */
+void object_free(struct page *page);
 /* Copy; absent pages read as zeros and are made by a write. May sleep. 0, -ENOMEM. */
 int object_read(struct mem_object *obj, u64 pos, void *dst, size_t len);
 int object_write(struct mem_object *obj, u64 pos, const void *src, size_t len);
+
+/* -- sharing (share.c) ---------------------------------------------------------- */
+
+extern atomic_long_t mem_shared_frames;
+
+/* The entry that named @sh does so no more. An object's write lock held. */
+void shared_unuse(struct mem_shared *sh);
+/* SHARED or ZERO becomes PRIVATE; other states stay. Lock not held. 0, -ENOMEM. */
+int object_unshare(struct mem_object *obj, pgoff_t index, bool by_write, bool user);
+
+/* -- blocks (block.c) ------------------------------------------------------------ */
+
+/* Try to fill the run around @index by a block. False: take a page. Lock not held. */
+bool object_populate_block(struct mem_object *obj, pgoff_t index);
 
 /* -- slots (slots.c) --------------------------------------------------------- */
 
@@ -62,6 +160,8 @@ int object_write(struct mem_object *obj, u64 pos, const void *src, size_t len);
  * @file: of the object, NULL for a foreign slot
  * @first: index in the object of the slot's first page
  * @dirty: one bit per page since the log was read, NULL when not logged
+ * @vm: it belongs to; it outlives the slot
+ * @link: [obj->lock] in obj->slots, while vCPUs may have it mapped
  */
 struct mem_slot {
 	gfn_t base;
@@ -73,6 +173,8 @@ struct mem_slot {
 	struct mem_object *obj;
 	pgoff_t first;
 	unsigned long *dirty;
+	struct emys_vm *vm;
+	struct list_head link;
 };
 
 struct mem_slots {
@@ -106,6 +208,20 @@ static inline void mem_slot_dirty(struct mem_slot *slot, gfn_t gfn)
 		set_bit(gfn - slot->base, slot->dirty);
 }
 
+/* The frame of @index, which the slot has. */
+static inline gfn_t mem_slot_gfn(const struct mem_slot *slot, pgoff_t index)
+{
+	return slot->base + (index - slot->first);
+}
+
+/* Cut [*first, *last] to what the slot has of it. False: nothing. */
+static inline bool mem_slot_clip(const struct mem_slot *slot, pgoff_t *first, pgoff_t *last)
+{
+	*first = max(*first, slot->first);
+	*last = min_t(pgoff_t, *last, slot->first + slot->npages - 1);
+	return *first <= *last;
+}
+
 int mem_slots_init(struct emys_vm *vm);
 void mem_slots_destroy(struct emys_vm *vm);
 
@@ -116,6 +232,17 @@ void mem_slots_destroy(struct emys_vm *vm);
  * to @zap, for ept_zap_free() after mem_flush(). @may_sleep: also reschedule.
  */
 void mem_zap(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep, struct ept_zap *zap);
+/*
+ * The same for the indices [first, last] of an owned slot; what was dirty marks the
+ * object. With @cache a large leaf at the edge is split, as far as its tables go.
+ */
+void mem_zap_slot(struct mem_slot *slot, pgoff_t first, pgoff_t last, struct ept_cache *cache,
+		  struct ept_zap *zap);
+/*
+ * Take [first, last] of the object from every vCPU and user. When it returns nobody
+ * has a translation. @split: a large leaf may hold more than that. Write lock held.
+ */
+void object_unmap(struct mem_object *obj, pgoff_t first, pgoff_t last, bool split);
 /* Take write access from every leaf in [start, end). Then mem_flush(). */
 void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end);
 /* Wait until no CPU uses what was removed before the call. No lock but those of the context. */

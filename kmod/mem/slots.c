@@ -103,12 +103,40 @@ static struct mem_slots *slots_remake(const struct mem_slots *old,
 	return new;
 }
 
+/*
+ * The object knows the slot from before a vCPU can map it until nothing of it is
+ * mapped: who takes a page from the object reaches every EPT.
+ */
+static void slot_link(struct mem_slot *slot)
+{
+	struct mem_object *obj = slot->obj;
+	struct emys_vm *vm = slot->vm;
+
+	down_write(&obj->lock);
+	list_add_tail(&slot->link, &obj->slots);
+	if (!obj->domain_vm) {
+		obj->domain_vm = vm->id;
+		WRITE_ONCE(obj->domain, mem_vm_domain(vm));
+	}
+	up_write(&obj->lock);
+}
+
+static void slot_unlink(struct mem_slot *slot)
+{
+	down_write(&slot->obj->lock);
+	list_del(&slot->link);
+	up_write(&slot->obj->lock);
+}
+
+/* @slot may be NULL. */
 static void slot_free(struct mem_slot *slot)
 {
 	if (!slot)
 		return;
-	if (slot->file)
+	if (slot->file) {
+		slot_unlink(slot);
 		fput(slot->file);
+	}
 	kvfree(slot->dirty);
 	kfree(slot);
 }
@@ -147,6 +175,7 @@ static struct mem_slot *slot_make(struct emys_vm *vm,
 	slot->hva = r->userspace_addr;
 	slot->flags = r->flags;
 	slot->id = r->slot;
+	slot->vm = vm;
 
 	if (r->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		slot->dirty = kvcalloc(BITS_TO_LONGS(slot->npages),
@@ -164,6 +193,8 @@ static struct mem_slot *slot_make(struct emys_vm *vm,
 		slot->obj = old->obj;
 		slot->first = old->first;
 	}
+	if (slot->file)
+		slot_link(slot);
 	return slot;
 }
 
@@ -189,7 +220,9 @@ static int slots_replace(struct emys_vm *vm, struct mem_slot *del,
 	smp_store_release(&mem->generation, mem->generation + 1);
 	write_unlock(&mem->mmu_lock);
 
-	if (del && zap_old)
+	if (del && zap_old && del->file)
+		mem_zap_slot(del, del->first, del->first + del->npages - 1, NULL, &zap);
+	else if (del && zap_old)
 		mem_zap(vm, del->base, del->base + del->npages, true, &zap);
 	else if (add && add->dirty)
 		mem_wrprot(vm, add->base, add->base + add->npages);

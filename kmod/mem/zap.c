@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Zap and flush: taking memory away from vCPUs that may be using it */
 
+#include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 
 #include "private.h"
@@ -18,16 +20,17 @@ static gfn_t chunk_end(const struct ept_root *ept, gfn_t start, gfn_t end)
 	return min(end, round_down(start, n) + n);
 }
 
-void mem_zap(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
-	     struct ept_zap *zap)
+static void zap_range(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
+		      struct ept_cache *cache, struct ept_zap *zap)
 {
 	struct emys_mem *mem = &vm->mem;
+	unsigned int flags = cache ? EPT_ZAP_SPLIT : 0;
 	gfn_t next;
 
 	while (start < end) {
 		write_lock(&mem->mmu_lock);
 		next = chunk_end(&mem->ept, start, end);
-		if (ept_zap_range(&mem->ept, start, next, 0, NULL, zap)) {
+		if (ept_zap_range(&mem->ept, start, next, flags, cache, zap)) {
 			atomic64_inc(&mem->zap_seq);
 			atomic64_inc(&vm->stats.mem_zaps);
 		}
@@ -36,6 +39,69 @@ void mem_zap(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
 			cond_resched();
 		start = next;
 	}
+}
+
+void mem_zap(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep, struct ept_zap *zap)
+{
+	zap_range(vm, start, end, may_sleep, NULL, zap);
+}
+
+/* What a leaf knew of writes must not go with it */
+static void keep_dirty(void *ctx, gfn_t gfn, int level, u64 old)
+{
+	struct mem_slot *slot = ctx;
+	pgoff_t first = slot->first + (gfn - slot->base);
+	pgoff_t last = first + ept_level_gfns(level) - 1;
+
+	if (!(old & (slot->vm->mem.ept.fmt.ad ? EPT_D : EPT_W)))
+		return;
+	if (mem_slot_clip(slot, &first, &last))
+		object_mark_dirty(slot->obj, first, last);
+}
+
+void mem_zap_slot(struct mem_slot *slot, pgoff_t first, pgoff_t last, struct ept_cache *cache,
+		  struct ept_zap *zap)
+{
+	if (!mem_slot_clip(slot, &first, &last))
+		return;
+	zap->leaf = keep_dirty;
+	zap->ctx = slot;
+	zap_range(slot->vm, mem_slot_gfn(slot, first), mem_slot_gfn(slot, last) + 1, true, cache,
+		  zap);
+	zap->leaf = NULL;
+}
+
+/* Users that page_mkwrite() let pass are about to have a writable PTE: let them. */
+static void settle(struct mem_object *obj, pgoff_t first, pgoff_t last)
+{
+	unsigned long index;
+	void *entry;
+
+	xa_for_each_range(&obj->pages, index, entry, first, last)
+		if (entry_state(entry) == MEM_PRIVATE)
+			folio_wait_locked(page_folio(entry_page(entry)));
+}
+
+void object_unmap(struct mem_object *obj, pgoff_t first, pgoff_t last, bool split)
+{
+	struct ept_cache cache = {};
+	struct ept_zap zap = {};
+	struct mem_slot *slot;
+
+	lockdep_assert_held_write(&obj->lock);
+	settle(obj, first, last);
+	unmap_mapping_pages(obj->inode->i_mapping, first, last - first + 1, false);
+
+	list_for_each_entry(slot, &obj->slots, link) {
+		/* Without tables the large leaf goes whole, and comes back by faults */
+		if (split)
+			ept_cache_fill(&cache, EPT_CACHE_ZAP);
+		mem_zap_slot(slot, first, last, split ? &cache : NULL, &zap);
+	}
+	list_for_each_entry(slot, &obj->slots, link)
+		mem_flush(slot->vm);
+	ept_zap_free(&zap);
+	ept_cache_drain(&cache);
 }
 
 void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end)
