@@ -117,6 +117,8 @@ struct emys_events {
 		bool injected;
 		bool soft;
 		u8 nr;
+		bool waiting;			/* taken from its source, not yet tried: */
+		u8 waiting_nr;			/* an external one, kept for the next window */
 	} interrupt;
 	u8 nmi_pending;				/* 0..2 */
 	bool nmi_injected;

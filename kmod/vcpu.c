@@ -135,6 +135,8 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 		return true;
 	if (!vmx_interrupt_allowed(vcpu))
 		return false;
+	if (ev->interrupt.waiting)
+		return true;
 	if (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm))
 		return true;
 	return lapic_has_work(vcpu);
@@ -194,7 +196,7 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 static bool irq_window_open(struct emys_vcpu *vcpu)
 {
 	return !vcpu->vmx.user_irq_valid && !vcpu->ev.interrupt.injected &&
-	       !vcpu->ev.exception.pending && !vcpu->ev.exception.injected &&
+	       !vcpu->ev.interrupt.waiting && !vcpu->ev.exception.pending && !vcpu->ev.exception.injected &&
 	       vmx_interrupt_allowed(vcpu);
 }
 

@@ -129,6 +129,21 @@ void vmx_events_after_exit(struct emys_vcpu *vcpu)
 	}
 }
 
+/*
+ * "NMI unblocking due to IRET". The bit means nothing without virtual NMIs, nor when
+ * an event was being delivered. A fault that is handed to the guest leaves NMIs unblocked,
+ * as an IRET that faults does.
+ */
+void vmx_events_runs_again(struct emys_vcpu *vcpu, u64 info)
+{
+	if (likely(!(info & INTR_INFO_UNBLOCK_NMI)) || !vmx_caps.vnmi ||
+	    (vcpu->vmx.exit.idt_info & VECTORING_INFO_VALID_MASK))
+		return;
+	vmx_need(vcpu, VMX_AV_INTR);
+	vcpu->vmx.intr_shadow |= GUEST_INTR_STATE_NMI;
+	vcpu->vmx.dirty |= VMX_AV_INTR;
+}
+
 static void write_exception(struct emys_vcpu *vcpu)
 {
 	struct emys_events *ev = &vcpu->ev;
@@ -244,6 +259,32 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 	return vector;
 }
 
+/*
+ * An exception was caused by the instruction before, so it goes first. What it takes
+ * the place of has left its source already and would be lost; a software interrupt
+ * is executed again.
+ */
+static void put_off(struct emys_events *ev)
+{
+	if (ev->nmi_injected) {
+		ev->nmi_injected = false;
+		ev->nmi_pending = min_t(u32, 2, ev->nmi_pending + 1);
+	}
+	if (ev->interrupt.injected && !ev->interrupt.soft) {
+		ev->interrupt.waiting = true;
+		ev->interrupt.waiting_nr = ev->interrupt.nr;
+	}
+	ev->interrupt.injected = false;
+}
+
+static void inject_interrupt(struct emys_vcpu *vcpu, u8 vector)
+{
+	vcpu->ev.interrupt.injected = true;
+	vcpu->ev.interrupt.soft = false;
+	vcpu->ev.interrupt.nr = vector;
+	write_interrupt(vcpu);
+}
+
 /* The debugger wants none now: they stay pending, and no window opens. */
 static void hold_interrupts(struct emys_vcpu *vcpu)
 {
@@ -256,14 +297,14 @@ static void hold_interrupts(struct emys_vcpu *vcpu)
 }
 
 /*
- * Decide what the next entry delivers. Order: what was cut short, then a new
- * exception, NMI, interrupt; what has to wait opens its window.
+ * Decide what the next entry delivers. Order: exceptions, what was cut short, then
+ * a new NMI, interrupt; what has to wait opens its window.
  */
 void vmx_events_before_entry(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 	struct emys_events *ev = &vcpu->ev;
-	bool busy = true, irq_window = false, nmi_window = false;
+	bool busy = true, can, irq_window = false, nmi_window = false;
 	u32 set = 0;
 	int vector;
 
@@ -274,18 +315,20 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 					atomic_xchg(&vcpu->nmi_queued, 0));
 
 	if (ev->exception.injected) {
+		put_off(ev);
 		write_exception(vcpu);
-	} else if (ev->nmi_injected) {
-		write_nmi(vcpu);
-	} else if (ev->interrupt.injected) {
-		write_interrupt(vcpu);
 	} else if (ev->exception.pending) {
+		put_off(ev);
 		/* A fault sets RF in the image it pushes; #DB and the traps #BP and #OF do not. */
 		if (ev->exception.nr != VEC_DB && ev->exception.nr != 3 && ev->exception.nr != 4)
 			vmx_set_rflags(vcpu, vmx_rflags(vcpu) | X86_EFLAGS_RF);
 		ev->exception.pending = false;
 		ev->exception.injected = true;
 		write_exception(vcpu);
+	} else if (ev->nmi_injected) {
+		write_nmi(vcpu);
+	} else if (ev->interrupt.injected) {
+		write_interrupt(vcpu);
 	} else {
 		busy = false;
 	}
@@ -307,12 +350,19 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 		nmi_window = ev->nmi_pending;
 	}
 
-	vector = next_interrupt(vcpu, !busy && vmx_interrupt_allowed(vcpu), &irq_window);
+	can = !busy && vmx_interrupt_allowed(vcpu);
+	if (unlikely(ev->interrupt.waiting)) {
+		if (can) {
+			ev->interrupt.waiting = false;
+			inject_interrupt(vcpu, ev->interrupt.waiting_nr);
+			can = false;
+		} else {
+			irq_window = true;
+		}
+	}
+	vector = next_interrupt(vcpu, can, &irq_window);
 	if (vector >= 0) {
-		ev->interrupt.injected = true;
-		ev->interrupt.soft = false;
-		ev->interrupt.nr = vector;
-		write_interrupt(vcpu);
+		inject_interrupt(vcpu, vector);
 		/* Another may be waiting behind it. */
 		if (vcpu->lapic)
 			irq_window = lapic_has_work(vcpu);
@@ -361,9 +411,15 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->exception.nr = ev->exception.nr;
 	e->exception.has_error_code = ev->exception.has_error;
 	e->exception.error_code = ev->exception.error;
-	e->interrupt.injected = ev->interrupt.injected || vcpu->vmx.user_irq_valid;
-	e->interrupt.nr = vcpu->vmx.user_irq_valid ? vcpu->vmx.user_irq : ev->interrupt.nr;
+	e->interrupt.injected = ev->interrupt.injected;
+	e->interrupt.nr = ev->interrupt.nr;
 	e->interrupt.soft = ev->interrupt.soft;
+	if (ev->interrupt.waiting || vcpu->vmx.user_irq_valid) {
+		e->interrupt.injected = true;
+		e->interrupt.nr = ev->interrupt.waiting ? ev->interrupt.waiting_nr :
+							  vcpu->vmx.user_irq;
+		e->interrupt.soft = false;
+	}
 	if (vcpu->vmx.intr_shadow & GUEST_INTR_STATE_STI)
 		e->interrupt.shadow |= KVM_X86_SHADOW_INT_STI;
 	if (vcpu->vmx.intr_shadow & GUEST_INTR_STATE_MOV_SS)
@@ -396,9 +452,12 @@ int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	ev->exception.nr = e->exception.nr;
 	ev->exception.has_error = e->exception.has_error_code;
 	ev->exception.error = e->exception.error_code;
-	ev->interrupt.injected = e->interrupt.injected;
+	/* Whether the guest can take it is looked at again: the VMM may have set RFLAGS too. */
+	ev->interrupt.injected = e->interrupt.injected && e->interrupt.soft;
 	ev->interrupt.nr = e->interrupt.nr;
 	ev->interrupt.soft = e->interrupt.soft;
+	ev->interrupt.waiting = e->interrupt.injected && !e->interrupt.soft;
+	ev->interrupt.waiting_nr = e->interrupt.nr;
 	vmx->user_irq_valid = false;
 	ev->nmi_injected = e->nmi.injected;
 	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {

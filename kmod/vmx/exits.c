@@ -42,6 +42,7 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 	switch (vector) {
 	case 18:
 		compat_machine_check();
+		vmx_events_runs_again(vcpu, info);
 		return EMYS_RESUME;
 	case 1:
 		/* The exit leaves DR6 alone and reports what it would have got. */
@@ -419,11 +420,7 @@ static int handle_ept_violation(struct emys_vcpu *vcpu)
 	u32 access = 0;
 	int r;
 
-	/* "IRET ended NMI blocking before it faulted": it will run again. */
-	if (!(e->idt_info & VECTORING_INFO_VALID_MASK) && (e->qual & INTR_INFO_UNBLOCK_NMI)) {
-		vcpu->vmx.intr_shadow |= GUEST_INTR_STATE_NMI;
-		vcpu->vmx.dirty |= VMX_AV_INTR;
-	}
+	vmx_events_runs_again(vcpu, e->qual);
 	if (e->qual & EPT_VIOLATION_ACC_READ)
 		access |= MEM_READ;
 	if (e->qual & EPT_VIOLATION_ACC_WRITE)

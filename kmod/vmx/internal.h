@@ -150,6 +150,11 @@ void vmx_exec2_update(struct emys_vcpu *vcpu, u32 set, u32 clear);
 void vmx_events_before_entry(struct emys_vcpu *vcpu);
 void vmx_events_after_exit(struct emys_vcpu *vcpu);
 /*
+ * The instruction that exited will run again. If it was an IRET that ended the blocking of
+ * NMIs, they are blocked again. @info: the field of the exit that has INTR_INFO_UNBLOCK_NMI.
+ */
+void vmx_events_runs_again(struct emys_vcpu *vcpu, u64 info);
+/*
  * exits.c: inside the section. EMYS_RESUME = finished, enter again; else the section
  * ends: VMX_EXIT_PENDING = vmx_handle_exit() goes on, VMX_EXIT_LEAVE = finished,
  * VMX_EXIT_HOST_IRQ.

@@ -277,6 +277,8 @@ void vmx_get_sregs(struct emys_vcpu *vcpu, struct kvm_sregs *s)
 	s->apic_base = vcpu->lapic ? vcpu->lapic->base : vcpu->msrs.apic_base;
 	if (vcpu->ev.interrupt.injected && !vcpu->ev.interrupt.soft)
 		__set_bit(vcpu->ev.interrupt.nr, (unsigned long *)s->interrupt_bitmap);
+	else if (vcpu->ev.interrupt.waiting)
+		__set_bit(vcpu->ev.interrupt.waiting_nr, (unsigned long *)s->interrupt_bitmap);
 }
 
 static bool cr0_valid(u64 cr0)
@@ -352,9 +354,9 @@ int vmx_set_sregs(struct emys_vcpu *vcpu, const struct kvm_sregs *s)
 	vmx_load_pdptrs(vcpu, s->cr3);
 	irq = find_first_bit((const unsigned long *)s->interrupt_bitmap, KVM_NR_INTERRUPTS);
 	if (irq < KVM_NR_INTERRUPTS) {
-		vcpu->ev.interrupt.injected = true;
-		vcpu->ev.interrupt.soft = false;
-		vcpu->ev.interrupt.nr = irq;
+		vcpu->ev.interrupt.injected = false;
+		vcpu->ev.interrupt.waiting = true;
+		vcpu->ev.interrupt.waiting_nr = irq;
 	}
 	/* A BSP set up by hand at its reset vector, or whatever else: it may run. */
 	cpuid_update(vcpu);

@@ -298,6 +298,188 @@ static void test_storm(void)
 	vcpu_done(vcpu);
 }
 
+static volatile u64 rip_of[256];
+
+static void on_event(struct guest_frame *frame)
+{
+	order = order << 8 | frame->vector;
+	rip_of[frame->vector] = frame->rip;
+}
+
+static void guest_exception_first(void)
+{
+	guest_handlers[DB_VECTOR] = on_event;
+	guest_handlers[VECTOR] = on_event;
+	guest_handlers[NMI_VECTOR] = on_event;
+	asm volatile("mov $0x2f0, %%edx\n"
+		     "sti\n"
+		     "nop\n"
+		     "outb %%al, %%dx\n"
+		     ".globl events_first\n"
+		     "events_first: cli\n" : : : "rax", "rdx", "memory");
+}
+
+extern const char events_first[];
+
+/* the port access is finished first */
+static void finish_io(struct vcpu *vcpu)
+{
+	vcpu->run->immediate_exit = 1;
+	CHECK_EQ(vcpu_run_raw(vcpu), -EINTR);
+	vcpu->run->immediate_exit = 0;
+}
+
+static struct vm *exception_and(u32 vector, u64 expected)
+{
+	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_INJECT_DB };
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_add(vm, 0);
+	struct kvm_vcpu_events ev;
+
+	vcpu_call(vcpu, guest_exception_first, 0);
+	vcpu_expect(vcpu, KVM_EXIT_IO);
+	finish_io(vcpu);
+	vcpu_get_events(vcpu, &ev);
+	if (vector == NMI_VECTOR) {
+		ev.nmi.injected = 1;
+	} else {
+		ev.interrupt.injected = 1;
+		ev.interrupt.nr = vector;
+	}
+	ev.flags = 0;
+	vcpu_set_events(vcpu, &ev);
+	vcpu_get_events(vcpu, &ev);
+	CHECK_EQ(vector == NMI_VECTOR ? ev.nmi.injected : ev.interrupt.injected, 1);
+	CHECK_OK(ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &d));
+	vcpu_done(vcpu);
+	CHECK_EQ(VM_VAR(vm, order), expected);
+	CHECK_EQ(VM_VAR(vm, rip_of[DB_VECTOR]), (uintptr_t)events_first);
+	return vm;
+}
+
+/*
+ * An exception that waits beside an interrupt whose delivery was cut short: it is the
+ * instruction's before, so it is delivered there; the interrupt follows and is not lost.
+ */
+static void test_exception_first(void)
+{
+	struct vm *vm;
+
+	REQUIRE(ksft_is_emys(), "KVM loses the interrupt");
+	vm = exception_and(VECTOR, DB_VECTOR << 8 | VECTOR);
+	CHECK_EQ(VM_VAR(vm, rip_of[VECTOR]), (uintptr_t)events_first);
+}
+
+/* The same for an NMI, which comes in the handler of the exception. */
+static void test_exception_and_nmi(void)
+{
+	struct vm *vm;
+
+	REQUIRE(ksft_is_emys(), "KVM loses the NMI");
+	vm = exception_and(NMI_VECTOR, NMI_VECTOR << 8 | DB_VECTOR);
+	CHECK_EQ(VM_VAR(vm, rip_of[NMI_VECTOR]),
+		 (uintptr_t)guest_stubs + DB_VECTOR * GUEST_STUB_SIZE);
+}
+
+static void guest_closed(void)
+{
+	guest_handlers[VECTOR] = on_irq;
+	GUEST_SYNC(1);
+	outb(PORT, 1);
+	GUEST_ASSERT_EQ(irqs, 0);
+	sti_nop_cli();
+	GUEST_ASSERT_EQ(irqs, 1);
+	GUEST_SYNC(2);
+	sti_nop_cli();
+	GUEST_ASSERT_EQ(irqs, 1);
+}
+
+/*
+ * KVM_SET_VCPU_EVENTS with an interrupt for a guest that has them off: it waits,
+ * shows, and is delivered once.
+ */
+static void test_closed(void)
+{
+	struct vcpu *vcpu = vcpu_add(vm_create(), 0);
+	struct kvm_vcpu_events ev;
+	struct kvm_sregs s;
+
+	REQUIRE(ksft_is_emys(), "KVM fails the entry");
+	vcpu_call(vcpu, guest_closed, 0);
+	vcpu_sync(vcpu, 1);
+	vcpu_get_events(vcpu, &ev);
+	ev.interrupt.injected = 1;
+	ev.interrupt.nr = VECTOR;
+	ev.flags = 0;
+	vcpu_set_events(vcpu, &ev);
+	vcpu_expect(vcpu, KVM_EXIT_IO);
+	CHECK_EQ(vcpu->run->ready_for_interrupt_injection, 0);
+	vcpu_get_events(vcpu, &ev);
+	CHECK_EQ(ev.interrupt.injected, 1);
+	CHECK_EQ(ev.interrupt.nr, VECTOR);
+	/* saved and restored, by both of the ioctls that show it */
+	vcpu_get_sregs(vcpu, &s);
+	CHECK_EQ(s.interrupt_bitmap[VECTOR / 64], 1ull << VECTOR % 64);
+	vcpu_set_sregs(vcpu, &s);
+	vcpu_set_events(vcpu, &ev);
+	vcpu_sync(vcpu, 2);
+	vcpu_get_events(vcpu, &ev);
+	CHECK_EQ(ev.interrupt.injected, 0);
+	vcpu_done(vcpu);
+}
+
+#define NMI_STACK	0x10000000ull
+
+static volatile u64 nmi_rips[4];
+
+static void on_nmi_stack(struct guest_frame *frame)
+{
+	if (nmis < 4)
+		nmi_rips[nmis] = frame->rip;
+	/* the page of the frame goes away meanwhile, and another NMI comes */
+	if (!nmis++)
+		outb(PORT, 1);
+}
+
+static void guest_nmi_iret(void)
+{
+	guest_handlers[NMI_VECTOR] = on_nmi_stack;
+	/* CS and what follows in the frame are on another page than the handler's stack */
+	asm volatile("mov %%rsp, %%rbx\n"
+		     "mov %0, %%rsp\n"
+		     "mov $0x2f0, %%edx\n"
+		     "outb %%al, %%dx\n"
+		     ".globl events_nmi\n"
+		     "events_nmi: mov %%rbx, %%rsp\n"
+		     : : "r"(NMI_STACK + 0x1020) : "rax", "rbx", "rdx", "memory");
+	GUEST_ASSERT_EQ(nmis, 2);
+}
+
+extern const char events_nmi[];
+
+/*
+ * The IRET of an NMI handler exits for a page to be mapped, and runs again: until it
+ * is done the next NMI waits. Vol. 3, "Resuming Guest Software after Handling an Exception".
+ */
+static void test_nmi_iret(void)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_add(vm, 0);
+	u8 *mem = host_memory(0x2000);
+
+	vm_region(vm, 1, 0, NMI_STACK, 0x2000, mem);
+	vcpu_call(vcpu, guest_nmi_iret, 0);
+	vcpu_expect(vcpu, KVM_EXIT_IO);
+	CHECK_OK(ioctl(vcpu->fd, KVM_NMI));
+	vcpu_expect(vcpu, KVM_EXIT_IO);
+	vm_region(vm, 1, 0, NMI_STACK, 0, mem);
+	vm_region(vm, 1, 0, NMI_STACK, 0x2000, mem);
+	CHECK_OK(ioctl(vcpu->fd, KVM_NMI));
+	vcpu_done(vcpu);
+	CHECK_EQ(VM_VAR(vm, nmi_rips[0]), (uintptr_t)events_nmi);
+	CHECK_EQ(VM_VAR(vm, nmi_rips[1]), (uintptr_t)events_nmi);
+}
+
 /* With an in-kernel irqchip KVM_INTERRUPT is ENXIO. */
 static void test_enxio(void)
 {
@@ -319,5 +501,9 @@ KSFT_MAIN(
 	{ "events: HLT and KVM_INTERRUPT", test_hlt },
 	{ "events: NMI and interrupt at once", test_both },
 	{ "events: four hundred interrupts", test_storm },
+	{ "events: exception before interrupt", test_exception_first },
+	{ "events: exception and NMI", test_exception_and_nmi },
+	{ "events: interrupt set while they are off", test_closed },
+	{ "events: IRET of an NMI handler exits", test_nmi_iret },
 	{ "events: KVM_INTERRUPT with an irqchip", test_enxio },
 )
