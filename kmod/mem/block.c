@@ -15,8 +15,8 @@
 #define BLOCK_GFP	(GFP_USER | __GFP_ZERO | __GFP_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
 
 static const char * const large_name[] = { "never", "auto", "always" };
-enum { LARGE_NEVER, LARGE_AUTO, LARGE_ALWAYS };
-static int large = LARGE_AUTO;
+enum { BLOCKS_NEVER, BLOCKS_AUTO, BLOCKS_ALWAYS };
+static int large = BLOCKS_AUTO;
 
 static int large_set(const char *val, const struct kernel_param *kp)
 {
@@ -104,8 +104,8 @@ static bool block_affordable(struct mem_object *obj)
 	u64 want = mem_object_end(obj);
 	long free = si_mem_available();
 
-	if (READ_ONCE(large) != LARGE_AUTO)
-		return READ_ONCE(large) == LARGE_ALWAYS;
+	if (READ_ONCE(large) != BLOCKS_AUTO)
+		return READ_ONCE(large) == BLOCKS_ALWAYS;
 
 	want -= min(want, pages_present(obj));
 	if (free >= (long)(want + total / 16))
