@@ -42,7 +42,7 @@ install: all
 # The sources that DKMS needs go to /usr/src; then `dkms install emys/VERSION`.
 dkms-add:
 	install -d $(DESTDIR)/usr/src/emys-$(VERSION)
-	cp -a Kbuild dkms.conf kmod $(DESTDIR)/usr/src/emys-$(VERSION)/
+	cp -a Kbuild dkms.conf kmod include $(DESTDIR)/usr/src/emys-$(VERSION)/
 	dkms add emys/$(VERSION)
 
 dkms-install: dkms-add
