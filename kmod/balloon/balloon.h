@@ -55,13 +55,14 @@ enum large_policy {
  * @sample_pages: sub-pages to hash per large page, 1..512
  * @cold_samples: samples without access in a row that make a large page cold, 1..255
  * @share_permille: shareable samples that make a large page worth breaking, 1..1000
+ * @storm: pages of a VM copied and refaulted within a second that are a page storm, from 1
  */
 struct reclaim_policy {
 	u64 budget;
 	u64 min_free;
 	u32 up[HOST_STATES], down[HOST_STATES];
 	enum large_policy large;
-	u32 sample_ms, sample_pages, cold_samples, share_permille;
+	u32 sample_ms, sample_pages, cold_samples, share_permille, storm;
 };
 
 /**
@@ -95,15 +96,15 @@ struct vm_balloon {
 };
 
 /*
- * In struct emys_vm, all zero in a new one; reclaim's own. Written under the lock of vm.c
- * (balloon/vm.c), which is innermost.
+ * In struct emys_vm, all zero in a new one; reclaim's own. Written under vm_lock of
+ * balloon/target.c, which is innermost.
  */
 struct emys_vm_reclaim {
 	s64 target;			/* of target_set */
 	u64 shares;			/* 0: the default */
 	enum large_policy large;	/* of large_set */
 	bool target_set, large_set;
-	bool reached;			/* the notice about target has gone out */
+	bool reached;			/* the notice about it has gone out */
 	struct working_set active;	/* of its owned memory */
 	u32 shareable_permille;
 	u64 copied, refaulted;		/* of its objects, at the last round */
