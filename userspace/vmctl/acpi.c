@@ -3,11 +3,11 @@
 #include "acpi.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "aml.h"
 #include "layout.h"
+#include "pci.h"
 #include "util.h"
 
 /* The area the tables are laid out in, growing upward. */
@@ -94,13 +94,45 @@ static void isa_device(struct aml *a, const char *name, const char *hid,
 	aml_close(a);
 }
 
-static int build_dsdt(struct area *area, uint64_t *addr)
+/* The host bridge: what it decodes, and where the slots' pins go. */
+static void pci_bridge(struct aml *a)
+{
+	aml_device(a, "PCI0");
+	aml_name(a, "_HID");
+	aml_eisaid(a, "PNP0A03");
+	aml_name(a, "_UID");
+	aml_int(a, 0);
+	aml_name(a, "_BBN");
+	aml_int(a, 0);
+	aml_name(a, "_CRS");
+	aml_resources(a);
+	aml_bus_window(a, 0, 1);
+	aml_io(a, PORT_PCI_ADDRESS, 8);
+	aml_io_window(a, LAYOUT_PCI_IO, LAYOUT_PCI_IO_LEN);
+	aml_mem_window(a, LAYOUT_PCI_MMIO, LAYOUT_PCI_MMIO_LEN);
+	aml_resources_close(a);
+	aml_name(a, "_PRT");
+	aml_package(a, (PCI_SLOTS - 1) * PCI_PINS);
+	for (unsigned int slot = 1; slot < PCI_SLOTS; slot++)
+		for (unsigned int pin = 0; pin < PCI_PINS; pin++) {
+			aml_package(a, 4);
+			aml_int(a, slot << 16 | 0xffff);
+			aml_int(a, pin);
+			aml_int(a, 0);	/* no link device: a GSI */
+			aml_int(a, pci_gsi(slot, pin, IRQ_PCI));
+			aml_close(a);
+		}
+	aml_close(a);
+	aml_close(a);
+}
+
+static int build_dsdt(struct area *area, bool pci, uint64_t *addr)
 {
 	struct aml a = { 0 };
 	struct table t;
 	int rc;
 
-	rc = table_open(area, &t, "DSDT", 2, 1024);
+	rc = table_open(area, &t, "DSDT", 2, 2048);
 	if (rc)
 		return rc;
 	a.buf = t.p + HEADER_LEN;
@@ -109,6 +141,8 @@ static int build_dsdt(struct area *area, uint64_t *addr)
 	aml_scope(&a, "\\_SB_");
 	isa_device(&a, "COM1", "PNP0501", PORT_COM1, 8, IRQ_COM1);
 	isa_device(&a, "RTC0", "PNP0B00", PORT_RTC, 2, IRQ_RTC);
+	if (pci)
+		pci_bridge(&a);
 	aml_close(&a);
 
 	aml_name(&a, "\\_S5_");
@@ -266,7 +300,8 @@ static int build_xsdt(struct area *area, const uint64_t *tables, size_t n,
 	return 0;
 }
 
-int acpi_build(const struct guest_mem *mem, unsigned int cpus, uint64_t *rsdp)
+int acpi_build(const struct guest_mem *mem, unsigned int cpus, bool pci,
+	       uint64_t *rsdp)
 {
 	struct area area = { .mem = mem, .next = LAYOUT_ACPI };
 	uint64_t facs, dsdt, tables[2], xsdt;
@@ -279,7 +314,7 @@ int acpi_build(const struct guest_mem *mem, unsigned int cpus, uint64_t *rsdp)
 		return -ENOSPC;
 
 	rc = build_facs(&area, &facs);
-	rc = rc ?: build_dsdt(&area, &dsdt);
+	rc = rc ?: build_dsdt(&area, pci, &dsdt);
 	rc = rc ?: build_fadt(&area, facs, dsdt, &tables[0]);
 	rc = rc ?: build_madt(&area, cpus, &tables[1]);
 	rc = rc ?: build_xsdt(&area, tables, ARRAY_SIZE(tables), &xsdt);

@@ -3,6 +3,7 @@
 #ifndef ACPI_H
 #define ACPI_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "memory.h"
@@ -12,8 +13,10 @@
 
 /*
  * Write RSDP, XSDT, FADT, FACS, DSDT and MADT for @cpus CPUs (APIC ids 0 and
- * up) at LAYOUT_ACPI. *rsdp is the RSDP's address. 0 or -ENOSPC.
+ * up) at LAYOUT_ACPI, with a PCI host bridge if @pci. *rsdp is the RSDP's
+ * address. 0 or -ENOSPC.
  */
-int acpi_build(const struct guest_mem *mem, unsigned int cpus, uint64_t *rsdp);
+int acpi_build(const struct guest_mem *mem, unsigned int cpus, bool pci,
+	       uint64_t *rsdp);
 
 #endif

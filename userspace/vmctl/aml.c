@@ -194,3 +194,45 @@ void aml_irq(struct aml *a, unsigned int irq)
 
 	put(a, d, sizeof(d));
 }
+
+/* Address space descriptors: fixed at both ends, decoded positively. */
+#define WINDOW_BUS		2
+#define WINDOW_IO		1
+#define WINDOW_MEMORY		0
+#define WINDOW_FIXED		0x0c
+
+static void word_window(struct aml *a, uint8_t type, uint8_t flags,
+			uint16_t base, uint16_t len)
+{
+	const uint16_t last = base + len - 1;
+	const uint8_t d[] = {
+		0x88, 13, 0, type, WINDOW_FIXED, flags,
+		0, 0,				/* granularity */
+		base & 0xff, base >> 8, last & 0xff, last >> 8,
+		0, 0,				/* translation */
+		len & 0xff, len >> 8,
+	};
+
+	put(a, d, sizeof(d));
+}
+
+void aml_bus_window(struct aml *a, uint16_t base, uint16_t len)
+{
+	word_window(a, WINDOW_BUS, 0, base, len);
+}
+
+void aml_io_window(struct aml *a, uint16_t base, uint16_t len)
+{
+	word_window(a, WINDOW_IO, 3, base, len);	/* ISA and other ranges */
+}
+
+void aml_mem_window(struct aml *a, uint32_t base, uint32_t len)
+{
+	const uint8_t head[] = { 0x87, 23, 0, WINDOW_MEMORY, WINDOW_FIXED, 1 };
+	const uint32_t v[] = { 0, base, base + len - 1, 0, len };
+
+	put(a, head, sizeof(head));	/* read-write, not cacheable */
+	for (size_t i = 0; i < 5; i++)
+		for (unsigned int shift = 0; shift < 32; shift += 8)
+			put8(a, v[i] >> shift);
+}

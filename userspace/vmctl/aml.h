@@ -41,5 +41,9 @@ void aml_eisaid(struct aml *a, const char *id);
 /* Resource descriptors, between aml_resources() and its close. */
 void aml_io(struct aml *a, uint16_t base, uint8_t len);
 void aml_irq(struct aml *a, unsigned int irq);
+/* Ranges that a bridge hands on; @base and @len as they are on both sides. */
+void aml_bus_window(struct aml *a, uint16_t base, uint16_t len);
+void aml_io_window(struct aml *a, uint16_t base, uint16_t len);
+void aml_mem_window(struct aml *a, uint32_t base, uint32_t len);
 
 #endif

@@ -20,11 +20,12 @@ enum stop_reason {
 
 /*
  * Called from vCPU threads and from the main thread, with or without the
- * device's own lock held; neither callback calls back into a device.
+ * device's own lock held; no callback calls back into a device.
  */
 struct board {
 	void *ctx;
 	void (*set_irq)(void *ctx, unsigned int gsi, int level);
+	void (*signal_msi)(void *ctx, uint64_t addr, uint32_t data);
 	void (*stop)(void *ctx, enum stop_reason reason, unsigned int code);
 };
 

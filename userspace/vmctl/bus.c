@@ -12,22 +12,28 @@ int bus_add(struct bus *bus, const struct bus_region *r)
 	for (unsigned int i = 0; i < bus->nr; i++) {
 		const struct bus_region *o = &bus->region[i];
 
-		if (r->base < o->base + o->len && o->base < r->base + r->len)
+		if (r->whole == o->whole && r->base < o->base + o->len &&
+		    o->base < r->base + r->len)
 			return -EBUSY;
 	}
 	bus->region[bus->nr++] = *r;
 	return 0;
 }
 
-static const struct bus_region *bus_find(const struct bus *bus, uint64_t addr)
+static const struct bus_region *bus_find(const struct bus *bus, uint64_t addr,
+					 unsigned int len)
 {
+	const struct bus_region *part = NULL;
+
 	for (unsigned int i = 0; i < bus->nr; i++) {
 		const struct bus_region *r = &bus->region[i];
 
-		if (addr - r->base < r->len)
+		if (r->whole && addr == r->base && len == r->len)
 			return r;
+		if (!r->whole && addr - r->base < r->len)
+			part = r;
 	}
-	return NULL;
+	return part;
 }
 
 /* The part of an access that @r takes at once. */
@@ -45,7 +51,7 @@ void bus_read(const struct bus *bus, uint64_t addr, uint8_t *data,
 	      unsigned int len)
 {
 	while (len) {
-		const struct bus_region *r = bus_find(bus, addr);
+		const struct bus_region *r = bus_find(bus, addr, len);
 		unsigned int n = 1;
 
 		*data = 0xff;
@@ -65,7 +71,7 @@ void bus_write(const struct bus *bus, uint64_t addr, const uint8_t *data,
 	       unsigned int len)
 {
 	while (len) {
-		const struct bus_region *r = bus_find(bus, addr);
+		const struct bus_region *r = bus_find(bus, addr, len);
 		unsigned int n = 1;
 
 		if (r) {

@@ -3,12 +3,14 @@
 #ifndef BUS_H
 #define BUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bus_region {
 	uint64_t base;
 	uint64_t len;
 	unsigned int width;	/* widest access the device takes, in bytes */
+	bool whole;		/* takes accesses to all of it at once only */
 	void *dev;
 	void (*read)(void *dev, uint64_t off, uint8_t *data, unsigned int len);
 	void (*write)(void *dev, uint64_t off, const uint8_t *data,
@@ -23,7 +25,10 @@ struct bus {
 	unsigned int nr;
 };
 
-/* 0, -ENOSPC, or -EBUSY when the range overlaps another. */
+/*
+ * 0, -ENOSPC, or -EBUSY when the range overlaps another. One that takes whole
+ * accesses only may overlap others, and those get all accesses but these.
+ */
 int bus_add(struct bus *bus, const struct bus_region *r);
 
 /*

@@ -24,6 +24,7 @@ enum {
 	OPT_JSON,
 	OPT_NO_CONSOLE,
 	OPT_NO_SANDBOX,
+	OPT_NO_BALLOON,
 	OPT_DEBUG_PORT,
 	OPT_EXIT_PORT,
 };
@@ -41,6 +42,7 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "no-console", no_argument, NULL, OPT_NO_CONSOLE },
 	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
+	{ "no-balloon", no_argument, NULL, OPT_NO_BALLOON },
 	{ "debug-port", optional_argument, NULL, OPT_DEBUG_PORT },
 	{ "exit-port", required_argument, NULL, OPT_EXIT_PORT },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -130,6 +132,9 @@ static int parse_option(int opt, struct vm_config *c)
 	case OPT_NO_CONSOLE:
 		c->console = false;
 		return 0;
+	case OPT_NO_BALLOON:
+		c->balloon = false;
+		return 0;
 	case OPT_NO_SANDBOX:
 		c->sandbox = false;
 		return 0;
@@ -218,6 +223,7 @@ static int run(int argc, char **argv)
 		.memory = DEFAULT_MEMORY,
 		.console = true,
 		.sandbox = true,
+		.balloon = true,
 		.debug_port = -1,
 		.exit_port = -1,
 	};
@@ -284,6 +290,7 @@ const struct command cmd_run = {
 "      --no-console        no input, and the guest's output is dropped\n"
 "      --debug-port[=PORT] bytes written there are output (default 0xe9)\n"
 "      --exit-port PORT    a write there ends the VM\n"
+"      --no-balloon        no PCI bus and no balloon device\n"
 "      --no-sandbox        do not confine the process with seccomp\n"
 "  -v, --verbose           say what is loaded and how it ended\n\n"
 "Keys on a terminal: Ctrl-A x leaves (stops the VM), Ctrl-A c shows the status,\n"

@@ -22,18 +22,27 @@
 #define LAYOUT_IDENTITY		0xfeffc000
 #define LAYOUT_TSS		0xfeffd000
 
+/* What the PCI host bridge hands on: memory BARs, I/O BARs (none so far). */
+#define LAYOUT_PCI_MMIO		0xe0000000
+#define LAYOUT_PCI_MMIO_LEN	0x10000000
+#define LAYOUT_PCI_IO		0xc000
+#define LAYOUT_PCI_IO_LEN	0x4000
+
 #define IOAPIC_ADDR		0xfec00000
 #define LAPIC_ADDR		0xfee00000
 
 #define IRQ_COM1		4
 #define IRQ_RTC			8
 #define IRQ_SCI			9
+#define IRQ_PCI			16	/* and the three after it: INTx */
 
 #define PORT_I8042		0x64
 #define PORT_RTC		0x70
 #define PORT_DEBUG		0xe9
 #define PORT_COM1		0x3f8
 #define PORT_PM			0x600	/* PM1a event 0, PM1a control 4, timer 8 */
+#define PORT_PCI_ADDRESS	0xcf8
 #define PORT_RESET		0xcf9
+#define PORT_PCI_DATA		0xcfc
 
 #endif

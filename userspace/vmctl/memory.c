@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,6 +26,7 @@ static int open_backend(struct guest_mem *mem, enum mem_backend want)
 	fd = open(EMYS_MEM, O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
 		mem->backend = "emys";
+		mem->shared = true;
 		return fd;
 	}
 	if (want == MEM_EMYS || errno != ENOENT)
@@ -105,6 +105,16 @@ void *guest_mem_ptr(const struct guest_mem *mem, uint64_t gpa, uint64_t len)
 	if (gpa >= MEM_HOLE_END && within(gpa - MEM_HOLE_END, len, mem->high))
 		return mem->base + mem->low + (gpa - MEM_HOLE_END);
 	return NULL;
+}
+
+int guest_mem_discard(const struct guest_mem *mem, uint64_t gpa, uint64_t len)
+{
+	void *p = guest_mem_ptr(mem, gpa, len);
+
+	if (!p)
+		return -EFAULT;
+	return madvise(p, len, mem->shared ? MADV_REMOVE : MADV_DONTNEED) ?
+	       -errno : 0;
 }
 
 unsigned int guest_mem_e820(const struct guest_mem *mem,

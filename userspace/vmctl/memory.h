@@ -3,6 +3,7 @@
 #ifndef MEMORY_H
 #define MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct guest_mem {
 	uint64_t low;
 	uint64_t high;
 	const char *backend;	/* "emys" or "anon" */
+	bool shared;		/* a file's pages, not this process's */
 	void *map;
 	size_t map_len;
 };
@@ -47,6 +49,12 @@ void guest_mem_destroy(struct guest_mem *mem);
 
 /* Host address of guest physical [gpa, gpa + len), NULL if not all of it RAM */
 void *guest_mem_ptr(const struct guest_mem *mem, uint64_t gpa, uint64_t len);
+
+/*
+ * Free [gpa, gpa + len), page-aligned RAM: it holds zeros when touched again.
+ * 0, or a negative errno: what was there may be there still.
+ */
+int guest_mem_discard(const struct guest_mem *mem, uint64_t gpa, uint64_t len);
 
 /* Fill @map, sorted; returns the number of entries (at most E820_MAX). */
 unsigned int guest_mem_e820(const struct guest_mem *mem,

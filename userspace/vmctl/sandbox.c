@@ -34,8 +34,8 @@ static const int calls[] = {
 
 /* tcgetattr() and tcsetattr(), and the KVM requests of a running VM. */
 static const unsigned int ioctls[] = {
-	TCGETS, TCSETS, TCSETSW, KVM_RUN, KVM_IRQ_LINE, KVM_GET_REGS,
-	KVM_GET_SREGS, KVM_TRANSLATE,
+	TCGETS, TCSETS, TCSETSW, KVM_RUN, KVM_IRQ_LINE, KVM_SIGNAL_MSI,
+	KVM_GET_REGS, KVM_GET_SREGS, KVM_TRANSLATE,
 };
 
 /* Memory may be mapped and protected, but never to run code. */

@@ -93,6 +93,16 @@ static void board_set_irq(void *ctx, unsigned int gsi, int level)
 	kvm_ioctl(vm->fd, KVM_IRQ_LINE, &irq);
 }
 
+static void board_signal_msi(void *ctx, uint64_t addr, uint32_t data)
+{
+	struct vm *vm = ctx;
+	struct kvm_msi msi = {
+		.address_lo = addr, .address_hi = addr >> 32, .data = data,
+	};
+
+	kvm_ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
 static void board_stop(void *ctx, enum stop_reason reason, unsigned int code)
 {
 	vm_stop(ctx, reason, code, -1, NULL);
@@ -129,6 +139,37 @@ static void debug_write(void *dev, uint64_t off, const uint8_t *data,
 	console_output(&vm->console, *data);
 }
 
+#define CLASS_OTHER 0xff0000
+
+static void balloon_wake(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	virtio_thread_wake(&vm->balloon_thread);
+}
+
+static void balloon_work(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	virtio_balloon_work(&vm->balloon);
+}
+
+static int create_balloon(struct vm *vm)
+{
+	int rc;
+
+	rc = pci_init(&vm->pci, &vm->pio, &vm->mmio, &vm->board);
+	rc = rc ?: virtio_balloon_init(&vm->balloon, &vm->mem, balloon_wake,
+				       vm);
+	rc = rc ?: virtio_pci_init(&vm->balloon_pci, &vm->balloon.dev, &vm->pci,
+				   CLASS_OTHER);
+	rc = rc ?: virtio_thread_init(&vm->balloon_thread, balloon_work, vm);
+	if (rc)
+		msg("balloon: %s", strerror(-rc));
+	return rc;
+}
+
 static int create_devices(struct vm *vm)
 {
 	const struct uart_line line = {
@@ -141,12 +182,15 @@ static int create_devices(struct vm *vm)
 	int rc;
 
 	vm->board = (struct board){
-		.ctx = vm, .set_irq = board_set_irq, .stop = board_stop,
+		.ctx = vm, .set_irq = board_set_irq,
+		.signal_msi = board_signal_msi, .stop = board_stop,
 	};
 	rc = uart_init(&vm->uart, &vm->pio, PORT_COM1, IRQ_COM1, &vm->board,
 		       &line);
 	rc = rc ?: rtc_init(&vm->rtc, &vm->pio);
 	rc = rc ?: pm_init(&vm->pm, &vm->pio, &vm->board);
+	if (!rc && vm->cfg->balloon)
+		rc = create_balloon(vm);
 	if (!rc && vm->cfg->debug_port >= 0) {
 		rc = bus_add(&vm->pio, &debug);
 		if (rc)
@@ -267,7 +311,8 @@ static int load_kernel(struct vm *vm)
 	if (!rc && vm->cfg->initrd)
 		rc = image_open(&b->initrd, vm->cfg->initrd);
 	if (!rc) {
-		rc = acpi_build(&vm->mem, vm->cfg->cpus, &b->rsdp);
+		rc = acpi_build(&vm->mem, vm->cfg->cpus, vm->cfg->balloon,
+				&b->rsdp);
 		if (rc)
 			msg("the ACPI tables do not fit");
 	}
@@ -321,6 +366,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg)
 	vm->start_ms = now_ms();
 	pthread_mutex_init(&vm->gate, NULL);
 	pthread_mutex_init(&vm->stop_lock, NULL);
+	vm->balloon_thread.fd = -1;
 	vm->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	vm->dev_fd = kvm_open(cfg->device);
@@ -358,6 +404,8 @@ void vm_destroy(struct vm *vm)
 		close(vm->stats_fd);
 	if (vm->fd >= 0)
 		close(vm->fd);
+	virtio_thread_destroy(&vm->balloon_thread);
+	virtio_balloon_destroy(&vm->balloon);
 	guest_mem_destroy(&vm->mem);
 	if (vm->dev_fd >= 0)
 		close(vm->dev_fd);
@@ -371,6 +419,14 @@ int vm_start(struct vm *vm)
 	int rc;
 
 	pthread_mutex_lock(&vm->gate);
+	if (vm->cfg->balloon) {
+		rc = virtio_thread_start(&vm->balloon_thread, "balloon");
+		if (rc) {
+			msg("balloon: cannot start a thread: %s",
+			    strerror(-rc));
+			return rc;
+		}
+	}
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		struct vcpu *vcpu = &vm->vcpus[i];
 
@@ -417,4 +473,5 @@ void vm_join(struct vm *vm)
 				vcpu->started = false;
 		}
 	}
+	virtio_thread_stop(&vm->balloon_thread);
 }

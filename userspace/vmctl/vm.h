@@ -14,9 +14,13 @@
 #include "console.h"
 #include "kvm.h"
 #include "memory.h"
+#include "pci.h"
 #include "pm.h"
 #include "rtc.h"
 #include "uart.h"
+#include "virtio_balloon.h"
+#include "virtio_pci.h"
+#include "virtio_thread.h"
 
 /* What the user asked for; constant while the VM lives. */
 struct vm_config {
@@ -28,6 +32,7 @@ struct vm_config {
 	unsigned int cpus;
 	uint64_t memory;
 	enum mem_backend backend;
+	bool balloon;
 	bool console;
 	bool sandbox;
 	bool json;
@@ -68,6 +73,11 @@ struct vm {
 	struct pm pm;
 	struct console console;
 	struct boot boot;
+	/* When cfg->balloon: */
+	struct pci pci;
+	struct virtio_balloon balloon;
+	struct virtio_pci balloon_pci;
+	struct virtio_thread balloon_thread;
 
 	struct vcpu *vcpus;
 	unsigned int nr_vcpus;

@@ -47,7 +47,7 @@ static void drained(void *ctx)
 	seen.drained++;
 }
 
-static const struct board board = { NULL, set_irq, stop };
+static const struct board board = { .set_irq = set_irq, .stop = stop };
 static const struct uart_line line = { NULL, output, drained };
 static struct bus pio;
 

@@ -294,19 +294,24 @@ static const uint8_t *table(uint64_t addr, const char *sig)
 	return p;
 }
 
-static void test_acpi(unsigned int cpus)
+static void test_acpi(unsigned int cpus, bool pci)
 {
 	static const uint8_t s5[] = {
 		0x08, '\\', '_', 'S', '5', '_', 0x12, 0x08, 0x04,
 		0x0a, 5, 0x0a, 5, 0, 0,
 	};
 	static const uint8_t pnp0501[] = { 0x0c, 0x41, 0xd0, 0x05, 0x01 };
+	static const uint8_t pnp0a03[] = { 0x0c, 0x41, 0xd0, 0x0a, 0x03 };
+	static const uint8_t prt[] = {
+		0x12, 0x0b, 0x04, 0x0c, 0xff, 0xff, 0x01, 0x00, 0, 0, 0x0a, 17,
+	};
 	const uint8_t *rsdp, *xsdt, *fadt, *dsdt, *madt, *p, *end;
 	unsigned int lapics = 0, others = 0;
 	uint64_t addr = 0;
 	uint32_t len;
 
-	if (!ok(!acpi_build(&mem, cpus, &addr), "tables for %u CPUs", cpus))
+	if (!ok(!acpi_build(&mem, cpus, pci, &addr), "tables for %u CPUs%s", cpus,
+		pci ? ", PCI" : ""))
 		return;
 	rsdp = at(addr);
 	ok(!memcmp(rsdp, "RSD PTR ", 8) && !sum(rsdp, 20) && !sum(rsdp, 36) &&
@@ -325,6 +330,9 @@ static void test_acpi(unsigned int cpus)
 	len = get_le32(dsdt + 4);
 	ok(!!memmem(dsdt, len, s5, sizeof(s5)), "DSDT: \\_S5 package");
 	ok(!!memmem(dsdt, len, pnp0501, sizeof(pnp0501)), "DSDT: PNP0501");
+	ok(!memmem(dsdt, len, pnp0a03, sizeof(pnp0a03)) == !pci &&
+	   !memmem(dsdt, len, prt, sizeof(prt)) == !pci,
+	   "DSDT: PNP0A03 and INTA of slot 1 on GSI 17, %s", pci ? "there" : "not there");
 	/* ScopeOp, two-byte length: it must end where \_S5 begins. */
 	p = dsdt + 36;
 	ok(p[0] == 0x10 && p[1] >> 6 == 1 &&
@@ -353,8 +361,9 @@ int main(void)
 	test_multiboot();
 	test_damage();
 	test_memory();
-	test_acpi(1);
-	test_acpi(ACPI_MAX_CPUS);
+	test_acpi(1, false);
+	test_acpi(1, true);
+	test_acpi(ACPI_MAX_CPUS, true);
 	guest_mem_destroy(&mem);
 	return tap_done();
 }
