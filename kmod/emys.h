@@ -94,7 +94,7 @@ struct emys_vm {
 		s64 offset;			/* ns to boot time, where the TSC is no good */
 		u64 tsc_khz;			/* default for new vCPUs */
 		u64 tsc_offset;			/* last offset written, for matching */
-		u64 wall_gpa;			/* to be written: address | 1 */
+		struct mutex wall_lock;		/* one writer of a wall clock at a time */
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */

@@ -27,9 +27,6 @@
 /* A frequency this near to the host's is the host's. */
 #define CLOCK_TOLERANCE_PPM	250
 
-/* EMYS's wall_gpa: a request to write it, beside an address with bit 0 clear. */
-#define WALL_WANTED	1ull
-
 static bool clock_host_stable(void)
 {
 	return !check_tsc_unstable() && boot_cpu_has(X86_FEATURE_CONSTANT_TSC);
@@ -95,6 +92,7 @@ static u64 clock_now(struct emys_vm *vm)
 void clock_vm_init(struct emys_vm *vm)
 {
 	raw_spin_lock_init(&vm->clock.lock);
+	mutex_init(&vm->clock.wall_lock);
 	vm->clock.tsc_khz = tsc_khz;
 	clock_scale(max_t(u64, tsc_khz, 1) * 1000, &vm->clock.mul, &vm->clock.shift);
 	vm->clock.base_tsc = rdtsc_ordered();
@@ -257,38 +255,23 @@ void clock_update(struct emys_vcpu *vcpu)
 
 void clock_write_wall(struct emys_vcpu *vcpu)
 {
-	struct emys_clock *c = &vcpu->vm->clock;
+	struct mutex *lock = &vcpu->vm->clock.wall_lock;
+	u64 gpa = vcpu->msrs.kvm_wall_clock & ~1ull, boot;
 	struct pvclock_wall_clock wall;
-	unsigned long flags;
-	u64 gpa, boot;
 	u32 version, nsec;
 
-	raw_spin_lock_irqsave(&c->lock, flags);
-	gpa = c->wall_gpa;
-	c->wall_gpa = 0;
-	raw_spin_unlock_irqrestore(&c->lock, flags);
-	if (!(gpa & WALL_WANTED))
+	if (!gpa)
 		return;
-	gpa &= ~WALL_WANTED;
-	if (mem_read(vcpu->vm, gpa, &version, sizeof(version)))
-		return;
-
-	/* The time of day at which kvmclock was 0. */
-	boot = ktime_get_real_ns() - clock_now(vcpu->vm);
-	wall.sec = div_u64_rem(boot, NSEC_PER_SEC, &nsec);
-	wall.nsec = nsec;
-	clock_publish(vcpu->vm, gpa, &wall, sizeof(wall), version);
-}
-
-void clock_request_wall(struct emys_vcpu *vcpu, u64 gpa)
-{
-	struct emys_clock *c = &vcpu->vm->clock;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&c->lock, flags);
-	c->wall_gpa = gpa | WALL_WANTED;
-	raw_spin_unlock_irqrestore(&c->lock, flags);
-	emys_vcpu_request(vcpu, EMYS_REQ_WALL_CLOCK);
+	/* Several vCPUs may write theirs at once, and to one address: the version is read back. */
+	mutex_lock(lock);
+	if (!mem_read(vcpu->vm, gpa, &version, sizeof(version))) {
+		/* The time of day at which kvmclock was 0. */
+		boot = ktime_get_real_ns() - clock_now(vcpu->vm);
+		wall.sec = div_u64_rem(boot, NSEC_PER_SEC, &nsec);
+		wall.nsec = nsec;
+		clock_publish(vcpu->vm, gpa, &wall, sizeof(wall), version);
+	}
+	mutex_unlock(lock);
 }
 
 void clock_request_page(struct emys_vcpu *vcpu)

@@ -413,7 +413,7 @@ static int kvmclock_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host)
 	case MSR_KVM_WALL_CLOCK_NEW:
 		vcpu->msrs.kvm_wall_clock = val;
 		if (val)
-			clock_request_wall(vcpu, val & ~1ull);
+			emys_vcpu_request(vcpu, EMYS_REQ_WALL_CLOCK);
 		break;
 	default:
 		vcpu->msrs.kvm_system_time = val;

@@ -11,9 +11,8 @@ struct emys_vcpu;
 
 /* A new offset of this vCPU's TSC; the pages follow by request. [V] Never sleeps. */
 void clock_set_offset(struct emys_vcpu *vcpu, u64 offset);
-/* MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK: pages are written at the next entry. Never sleeps. */
+/* MSR_KVM_SYSTEM_TIME: the page is written at the next entry. Never sleeps. */
 void clock_request_page(struct emys_vcpu *vcpu);
-void clock_request_wall(struct emys_vcpu *vcpu, u64 gpa);
 /* KVM_KVMCLOCK_CTRL: tell the guest that it was stopped. [V] May sleep. -EINVAL no kvmclock. */
 int clock_guest_stopped(struct emys_vcpu *vcpu);
 

@@ -199,8 +199,31 @@ static void test_bad(void)
 	vcpu_done(vcpu);
 }
 
+/* Two vCPUs ask for the wall clock before either has got it: each gets its own. */
+static void test_wall_two(void)
+{
+	struct vcpu *vcpu[2];
+	struct vm *vm;
+	int i;
+
+	vcpu[0] = start(guest_return);
+	vm = vcpu[0]->vm;
+	vcpu[1] = vcpu_add(vm, 1);
+	vcpu_call(vcpu[1], guest_return, 0);
+	for (i = 0; i < 2; i++)
+		vcpu_set_msr(vcpu[i], MSR_WALL, WALL_PAGE + i * 64);
+	for (i = 0; i < 2; i++) {
+		volatile struct wall_clock *w = vm_ptr(vm, WALL_PAGE + i * 64);
+
+		CHECK(vcpu_exit(vcpu[i]) == EXIT_UCALL);
+		CHECK(w->version && !(w->version & 1));
+		CHECK(w->sec);
+	}
+}
+
 KSFT_MAIN(
 	{ "clock: system time and wall clock", test_clock },
 	{ "clock: KVM_SET_CLOCK", test_set },
+	{ "clock: wall clocks of two vCPUs", test_wall_two },
 	{ "clock: addresses without memory", test_bad },
 )
