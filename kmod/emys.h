@@ -81,7 +81,6 @@ struct emys_vm {
 	struct emys_irqchip *irqchip;		/* [L] to create, then (c); NULL = none */
 	struct emys_pit *pit;			/* [L] to create, then (c) */
 	struct emys_irqfds *irqfds;		/* by cmpxchg on first use, then (c) */
-	bool split_irqchip;			/* [L] KVM_CAP_SPLIT_IRQCHIP */
 
 	struct vmx_vm vmx;
 	struct emys_clock {
@@ -98,7 +97,6 @@ struct emys_vm {
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */
-	u64 disabled_exits;			/* [L] KVM_CAP_X86_DISABLE_EXITS */
 	struct emys_vm_stats stats;
 };
 

@@ -90,7 +90,7 @@ static long vm_create_vcpu(struct dev_call *call)
 
 static long vm_create_irqchip(struct dev_call *call)
 {
-	if (call->vm->irqchip || call->vm->split_irqchip)
+	if (call->vm->irqchip)
 		return -EEXIST;
 	if (call->vm->nr_vcpus)
 		return -EINVAL;
