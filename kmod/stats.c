@@ -216,7 +216,8 @@ static int totals_show(struct seq_file *m, void *v)
 		vcpus += READ_ONCE(vm->nr_vcpus);
 	}
 	mutex_unlock(&emys_vms_lock);
-	seq_printf(m, "vms: %u\nvcpus: %u\npages: %ld\n", vms, vcpus, mem_pages_allocated());
+	seq_printf(m, "vms: %u\nvcpus: %u\npages: %ld\nshared: %ld\n", vms, vcpus,
+		   mem_pages_allocated(), mem_pages_shared());
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(totals);
@@ -266,6 +267,7 @@ int stats_init(void)
 	debugfs_create_file("caps", 0444, stats_dir, NULL, &caps_fops);
 	debugfs_create_file("stats", 0444, stats_dir, NULL, &totals_fops);
 	debugfs_create_file("vms", 0444, stats_dir, NULL, &vms_fops);
+	mem_debugfs_init(stats_dir);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
  * alone, which a compound page would not allow.
  */
 
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 
@@ -164,4 +165,200 @@ bool object_populate_block(struct mem_object *obj, pgoff_t index)
 		return false;
 	split_page(block, MEM_BLOCK_ORDER);
 	return block_publish(obj, first, block);
+}
+
+/* -- breaking and collapsing ---------------------------------------------------------- */
+
+/* No large leaf of the slot's EPT holds anything of the run at @first. -ENOMEM. */
+static int split_slot(struct mem_slot *slot, pgoff_t first, struct ept_cache *cache)
+{
+	pgoff_t last = first + MEM_BLOCK_PAGES - 1;
+	struct emys_mem *mem = &slot->vm->mem;
+	int err;
+
+	if (!mem_slot_clip(slot, &first, &last))
+		return 0;
+	err = ept_cache_fill(cache, EPT_CACHE_SPLIT);
+	if (err)
+		return err;
+	read_lock(&mem->mmu_lock);
+	err = ept_split(&mem->ept, cache, mem_slot_gfn(slot, first) << PAGE_SHIFT, 1);
+	read_unlock(&mem->mmu_lock);
+	return err == -ENOENT ? 0 : err;
+}
+
+int mem_break(struct mem_object *obj, pgoff_t index)
+{
+	pgoff_t first = round_down(index, MEM_BLOCK_PAGES);
+	struct ept_cache cache = {};
+	struct mem_slot *slot;
+	int err = 0;
+
+	down_write(&obj->lock);
+	if (obj->dead)
+		err = -ESTALE;
+	else if (!object_in_block(obj, index))
+		err = -ENOENT;
+	if (err)
+		goto unlock;
+	list_for_each_entry(slot, &obj->slots, link) {
+		err = split_slot(slot, first, &cache);
+		if (err)
+			goto unlock;
+	}
+	object_set_block(obj, first, false);
+	obj->counts.blocks_broken++;
+unlock:
+	up_write(&obj->lock);
+	ept_cache_drain(&cache);
+	return err;
+}
+
+/* 0: the run is all private; *@block is its first page when it is one block in order, or NULL. */
+static int look_at_run(struct mem_object *obj, pgoff_t first, struct page **block)
+{
+	struct page *page, *head = NULL;
+	bool whole = true;
+	unsigned long i;
+
+	for (i = 0; i < MEM_BLOCK_PAGES; i++) {
+		void *entry = xa_load(&obj->pages, first + i);
+
+		if (entry_state(entry) != MEM_PRIVATE)
+			return -EAGAIN;
+		page = entry_page(entry);
+		if (!i)
+			head = page;
+		whole &= page_to_pfn(page) == page_to_pfn(head) + i;
+	}
+	whole &= IS_ALIGNED(page_to_pfn(head), MEM_BLOCK_PAGES);
+	*block = whole ? head : NULL;
+	return 0;
+}
+
+static bool run_alone(struct mem_object *obj, pgoff_t first)
+{
+	unsigned long i;
+
+	for (i = 0; i < MEM_BLOCK_PAGES; i++)
+		if (page_count(entry_page(xa_load(&obj->pages, first + i))) != 1)
+			return false;
+	return true;
+}
+
+/*
+ * Move the pages of the run into @block. -EBUSY. Afterwards @block belongs to the object.
+ */
+static int move_run(struct mem_object *obj, pgoff_t first, struct page *block)
+{
+	unsigned long i;
+
+	object_unmap(obj, first, first + MEM_BLOCK_PAGES - 1, false);
+	if (!run_alone(obj, first)) {
+		/* They may write and mark nothing: let the next harvest look */
+		for (i = 0; i < MEM_BLOCK_PAGES; i++)
+			if (page_count(entry_page(xa_load(&obj->pages, first + i))) != 1)
+				xa_set_mark(&obj->pages, first + i, OBJECT_USER);
+		return -EBUSY;
+	}
+	for (i = 0; i < MEM_BLOCK_PAGES; i++) {
+		struct page *old = entry_page(xa_load(&obj->pages, first + i));
+
+		memcpy(page_address(block + i), page_address(old), PAGE_SIZE);
+		/* In place of an entry, so this takes no memory and cannot fail */
+		if (object_set(obj, first + i, entry_make(MEM_PRIVATE, block + i)))
+			put_page(block + i);
+		else
+			object_free(old);
+	}
+	return 0;
+}
+
+/* One large leaf instead of what small ones there are. */
+static void collapse_slot(struct mem_slot *slot, pgoff_t first, struct page *block,
+			  struct ept_zap *zap)
+{
+	struct emys_mem *mem = &slot->vm->mem;
+	u64 prot = EPT_R | EPT_X | (slot->flags & KVM_MEM_READONLY ? 0 : EPT_W);
+	gfn_t gfn = mem_slot_gfn(slot, first);
+
+	if (slot->dirty || first < slot->first || !IS_ALIGNED(gfn, MEM_BLOCK_PAGES) ||
+	    first + MEM_BLOCK_PAGES > slot->first + slot->npages)
+		return;
+	if (ept_max_level(&mem->ept.fmt, prot) < 2)
+		prot &= ~EPT_X;
+	if (ept_max_level(&mem->ept.fmt, prot) < 2)
+		return;
+
+	write_lock(&mem->mmu_lock);
+	if (!mem->dead && !ept_collapse(&mem->ept, gfn << PAGE_SHIFT, page_to_phys(block), 2, prot,
+					EPT_MT_WB, EPT_MAP_IPAT, zap)) {
+		atomic64_inc(&mem->zap_seq);
+		atomic64_inc(&slot->vm->stats.mem_pages_2m);
+	}
+	write_unlock(&mem->mmu_lock);
+}
+
+static void collapse_slots(struct mem_object *obj, pgoff_t first, struct page *block)
+{
+	struct ept_zap zap = {};
+	struct mem_slot *slot;
+
+	list_for_each_entry(slot, &obj->slots, link)
+		collapse_slot(slot, first, block, &zap);
+	list_for_each_entry(slot, &obj->slots, link)
+		mem_flush(slot->vm);
+	ept_zap_free(&zap);
+}
+
+/* @block: for a copy, or NULL. 1: one is needed. */
+static int collapse_locked(struct mem_object *obj, pgoff_t first, struct page **block)
+{
+	struct page *whole;
+	int err;
+
+	if (obj->dead)
+		return -ESTALE;
+	if (object_in_block(obj, first))
+		return 0;
+	err = look_at_run(obj, first, &whole);
+	if (err)
+		return err;
+	if (!whole && !*block)
+		return 1;
+	if (!whole) {
+		err = move_run(obj, first, *block);
+		if (err)
+			return err;
+		*block = NULL;
+	} else {
+		obj->counts.blocks_kept++;
+		collapse_slots(obj, first, whole);
+	}
+	object_set_block(obj, first, true);
+	obj->counts.blocks_collapsed++;
+	return 0;
+}
+
+int mem_collapse(struct mem_object *obj, pgoff_t index)
+{
+	pgoff_t first = round_down(index, MEM_BLOCK_PAGES);
+	struct page *block = NULL;
+	unsigned long i;
+	int err;
+
+	for (;;) {
+		down_write(&obj->lock);
+		err = collapse_locked(obj, first, &block);
+		up_write(&obj->lock);
+		if (err != 1)
+			break;
+		block = alloc_pages(BLOCK_GFP & ~__GFP_ZERO, MEM_BLOCK_ORDER);
+		if (!block)
+			return -ENOMEM;
+		split_page(block, MEM_BLOCK_ORDER);
+	}
+	for (i = 0; block && i < MEM_BLOCK_PAGES; i++)
+		put_page(block + i);
+	return err;
 }

@@ -144,6 +144,10 @@ int mem_translate(struct emys_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *er
 /* Provided by vmx: the registers of a walk. */
 void vmx_gwalk_regs(struct emys_vcpu *vcpu, struct gwalk_regs *r);
 
+struct dentry;
+/* The module's directory in debugfs gets its file "objects" (walk.c says what is in it). */
+void mem_debugfs_init(struct dentry *dir);
+
 /* /dev/emys-mem and its pseudo file system. At load and unload; errno of misc_register(). */
 int mem_dev_init(void);
 void mem_dev_exit(void);

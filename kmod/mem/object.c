@@ -159,6 +159,7 @@ static const struct file_operations object_file_fops = {
 	.owner = THIS_MODULE,
 	.release = object_release,
 	.mmap = object_mmap,
+	.fallocate = object_fallocate,
 };
 
 struct mem_object *object_from_file(const struct file *file)

@@ -78,6 +78,8 @@ bool mem_object_dead(const struct mem_object *obj);
  * @blocks: blocks now (their pages are in state[MEM_PRIVATE] too)
  * @blocks_made, @blocks_broken, @blocks_collapsed: blocks, ever
  * @blocks_kept: collapses that copied nothing, of @blocks_collapsed
+ * @blocks_freed: blocks given back whole by mem_punch(), ever; so @blocks =
+ *	@blocks_made + @blocks_collapsed - @blocks_broken - @blocks_freed
  * @merged: PRIVATE -> SHARED, ever; @zeroed: PRIVATE -> ZERO, ever
  * @copied: SHARED or ZERO -> PRIVATE by a write, ever
  * @unshared: the same by mem_unshare(), ever
@@ -86,7 +88,7 @@ bool mem_object_dead(const struct mem_object *obj);
 struct mem_counts {
 	u64 state[MEM_PAGE_STATES];
 	u64 blocks;
-	u64 blocks_made, blocks_broken, blocks_collapsed, blocks_kept;
+	u64 blocks_made, blocks_broken, blocks_collapsed, blocks_kept, blocks_freed;
 	u64 merged, zeroed, copied, unshared, punched, refaulted;
 };
 
@@ -139,7 +141,6 @@ void mem_page_put(struct mem_page *p);
  */
 pgoff_t mem_page_next(struct mem_object *obj, pgoff_t index, bool large);
 
-#define MEM_HARVEST_YOUNG	1	/* the accessed flags too */
 /**
  * mem_harvest() - which pages were written (read) since the last harvest
  * @dirty: bitmap of @n bits to set bits in, or NULL: then the dirty flags stay. Deduplication alone
@@ -151,8 +152,8 @@ pgoff_t mem_page_next(struct mem_object *obj, pgoff_t index, bool large);
  * of the kernel. Dirty is also what has changed its frame or state, and what others hold a
  * reference on (they may write any time). A large leaf's flag speaks for all its pages.
  * When it returns the TLBs know: a page found clean holds what it held at the
- * harvest before. @young clears without a flush, and misses an access now and then.
- * -ESTALE, -ENOMEM.
+ * harvest before. @young clears without a flush, and misses an access now and then; it knows of
+ * the guest's accesses only. -ESTALE.
  */
 int mem_harvest(struct mem_object *obj, pgoff_t first, unsigned long n, unsigned long *dirty,
 		unsigned long *young);
@@ -199,7 +200,7 @@ int mem_unshare(struct mem_object *obj, pgoff_t first, unsigned long n);
  * Free the pages in the range: states as above; whole blocks go whole, others break. Pages that were
  * ABSENT stay so. What guest and VMM had mapped is unmapped and flushed before it returns.
  * Also fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) and madvise(MADV_REMOVE)
- * on the VMM's mapping. 0, -ESTALE, -ENOMEM (nothing lost: some are freed), -EINTR.
+ * on the VMM's mapping. Takes no memory. 0, -ESTALE, -EINTR (fatal signal; some are freed).
  */
 int mem_punch(struct mem_object *obj, pgoff_t first, unsigned long n);
 
@@ -215,7 +216,7 @@ pgoff_t mem_block_next(struct mem_object *obj, pgoff_t index);
  */
 int mem_break(struct mem_object *obj, pgoff_t index);
 /*
- * Make one block of the 512 pages around @index again. All must be PRIVATE. When they still are the
+ * Make one block of the 512 pages around @index again; 0 when it is one. All must be PRIVATE. When they still are the
  * frames of one block in order nothing is copied; else they are, into a new block.
  * The EPT gets a large leaf at the next fault, or at once when the range is mapped.
  * -EAGAIN some page is not private; -EBUSY others hold references; -ENOMEM no block to be had;

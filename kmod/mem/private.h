@@ -56,8 +56,9 @@ struct mem_object {
 struct mem_object *object_from_file(const struct file *file);
 /* Bytes up to @end are in use. */
 void object_grow(struct mem_object *obj, u64 end);
-/* The mapping of the VMM, for the object's file */
+/* The mapping of the VMM, for the object's file (user.c), and holes in it (punch.c) */
 int object_mmap(struct file *file, struct vm_area_struct *vma);
+long object_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 
 /* -- pages (pages.c) ----------------------------------------------------------- */
 
