@@ -6,15 +6,17 @@
  * Characteristics", VEE 2014; Linux Documentation/admin-guide/mm/ksm.rst.
  *
  * Each domain (mem/owned.h) has one engine: stable trees of shared pages, unstable
- * trees of candidates, rebuilt with every pass. One kernel thread, "emys-dedup", scans the domains in
- * turn, within the budgets. What the algorithms differ in:
+ * trees of candidates, rebuilt with every pass. One kernel thread, "emys-dedup", scans the
+ * domains in turn, within the budgets. What the algorithms differ in:
  *
  *  ksm		one pair of trees ordered by content; a page whose checksum changed since
  *		the last pass is volatile and only looked up in the stable tree. KSM's behaviour.
  *  cmd-address	a pair of trees per range of guest frames
  *  cmd-count	a pair per range of write counts over the last windows (EPT dirty flags)
- *  cmd-subpage	a pair per class of which sub-pages (4 of 1 KiB) changed, by their hashes: a
- *		substitute for the paper's bus snooping that counts changed sub-pages a pass, not writes
+ *  cmd-subpage a pair per class of which sub-pages (4 of 1 KiB) changed in the last passes,
+ *		by their hashes: a substitute for the paper's bus snooping that counts
+ *		changes, not writes. The sub-pages that do not change, most of them, are
+ *		classed by their hashes
  *  emys	dirty flags say which pages changed; the hash of a changed page is computed once
  *		and orders the trees; zero pages are dropped, not merged
  *
@@ -43,8 +45,10 @@ const char *emys_dedup_name(enum dedup_algorithm algorithm);
  * struct dedup_policy - of a domain
  * @algorithm: a change drops the unstable trees and keeps what is shared
  * @run: scan at all; false stops, and keeps what is shared
- * @classes: pairs of trees for cmd-*, 1..64
- * @pages: most pages to look at before the thread sleeps, 1..1048576
+ * @classes: pairs of trees for cmd-*, up to 4096; cmd-subpage takes the next smaller fourth power.
+ *	0: 8 for cmd-address and cmd-count, 4096 for cmd-subpage
+ * @pages: most pages to look at before the thread sleeps, 1..1048576; 64 that are known not to have
+ *	changed count as one
  * @sleep_ms: for how long, 0..3600000
  * @cpu_permille: most time of one CPU for scanning, 1..1000
  * @adaptive: scale the rate with the yield, between @pages / 16 and @pages
@@ -111,7 +115,8 @@ int emys_dedup_reset(u32 domain);
 int emys_dedup_scan(u32 domain, unsigned int passes);
 /*
  * Object @to holds a copy of @from (a VM was cloned): look at pairs of the same
- * index now, before the scan comes by. Both in one domain, else -EXDEV. Returns pages merged or -errno.
+ * index now, before the scan comes by. Both in one domain, else -EXDEV. Returns pages
+ * merged or -errno.
  */
 long emys_dedup_clone(struct mem_object *from, struct mem_object *to);
 /* Would the page at @index find a partner (or is it zero)? Shares nothing. 1, 0, -errno. */

@@ -16,5 +16,6 @@ typedef __s8 s8;
 typedef __s16 s16;
 typedef __s32 s32;
 typedef long long s64;
+typedef unsigned long pgoff_t;
 
 #endif
