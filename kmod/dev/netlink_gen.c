@@ -39,6 +39,7 @@ static const struct nla_policy emys_reclaim_policy_nl_policy[] = {
 	[EMYS_A_RECLAIM_POLICY_SAMPLE_PAGES] = NLA_POLICY_RANGE(NLA_U32, 1, 512),
 	[EMYS_A_RECLAIM_POLICY_COLD_SAMPLES] = NLA_POLICY_RANGE(NLA_U32, 1, 255),
 	[EMYS_A_RECLAIM_POLICY_SHARE_PERMILLE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
+	[EMYS_A_RECLAIM_POLICY_STORM] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
 static const struct nla_policy emys_vm_get_nl_request[] = {
@@ -76,7 +77,6 @@ static const struct nla_policy emys_dedup_scan_nl_request[] = {
 static const struct nla_policy emys_module_set_nl_request[] = {
 	[EMYS_A_MODULE_DEDUP] = NLA_POLICY_NESTED(emys_dedup_policy_nl_policy),
 	[EMYS_A_MODULE_RECLAIM] = NLA_POLICY_NESTED(emys_reclaim_policy_nl_policy),
-	[EMYS_A_MODULE_STORM] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
 static const struct nla_policy emys_clone_nl_request[] = {

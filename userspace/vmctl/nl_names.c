@@ -173,6 +173,7 @@ static const struct nl_attr_name reclaim_policy_attrs[EMYS_A_RECLAIM_POLICY_MAX 
 	[EMYS_A_RECLAIM_POLICY_SAMPLE_PAGES] = { "sample-pages", NL_U32 },
 	[EMYS_A_RECLAIM_POLICY_COLD_SAMPLES] = { "cold-samples", NL_U32 },
 	[EMYS_A_RECLAIM_POLICY_SHARE_PERMILLE] = { "share-permille", NL_U32 },
+	[EMYS_A_RECLAIM_POLICY_STORM] = { "storm", NL_U32 },
 };
 
 const struct nl_attr_set nl_reclaim_policy = { "reclaim-policy", EMYS_A_RECLAIM_POLICY_MAX, reclaim_policy_attrs };
@@ -215,7 +216,6 @@ static const struct nl_attr_name module_attrs[EMYS_A_MODULE_MAX + 1] = {
 	[EMYS_A_MODULE_PAGES] = { "pages", NL_U64 },
 	[EMYS_A_MODULE_SHARED] = { "shared", NL_U64 },
 	[EMYS_A_MODULE_VMS] = { "vms", NL_U32 },
-	[EMYS_A_MODULE_STORM] = { "storm", NL_U32 },
 };
 
 const struct nl_attr_set nl_module = { "module", EMYS_A_MODULE_MAX, module_attrs };
