@@ -207,6 +207,8 @@ int mem_break(struct mem_object *obj, pgoff_t index)
 			goto unlock;
 	}
 	object_set_block(obj, first, false);
+	/* Who follows the dirty flags has not looked at them before */
+	object_mark_dirty(obj, first, first + MEM_BLOCK_PAGES - 1);
 	obj->counts.blocks_broken++;
 unlock:
 	up_write(&obj->lock);

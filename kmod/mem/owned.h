@@ -212,7 +212,7 @@ bool mem_is_block(struct mem_object *obj, pgoff_t index);
 pgoff_t mem_block_next(struct mem_object *obj, pgoff_t index);
 /*
  * Make 512 pages of the block at @index: large leaves are split in place, nothing is
- * copied or unmapped. -ENOENT no block there; -ENOMEM; -ESTALE.
+ * copied or unmapped. All are dirty in the next harvest. -ENOENT no block there; -ENOMEM; -ESTALE.
  */
 int mem_break(struct mem_object *obj, pgoff_t index);
 /*
