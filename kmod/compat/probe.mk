@@ -14,6 +14,7 @@ ccflags-y += $(call emys-has,cpu_emergency_register_virt_callback,$(emys-x86)/re
 ccflags-y += $(call emys-exports,cr4_update_irqsoff,HAVE_CR4_HELPERS)
 ccflags-y += $(call emys-has,register_syscore.struct syscore ,$(emys-inc)/syscore_ops.h,HAVE_SYSCORE)
 ccflags-y += $(call emys-exports,l1tf_vmx_mitigation,HAVE_L1TF_VMX)
+ccflags-y += $(call emys-exports,handle_guest_split_lock,HAVE_GUEST_SPLIT_LOCK)
 ccflags-y += $(call emys-has,eventfd_signal\(struct eventfd_ctx .ctx\),$(emys-inc)/eventfd.h,HAVE_EVENTFD_SIGNAL_1ARG)
 ccflags-y += $(call emys-has,define SECONDARY_EXEC_ENABLE_XSAVES,$(emys-x86)/vmx.h,HAVE_EXEC_ENABLE_XSAVES)
 ccflags-y += $(call emys-has,HINT_UNSAFE_IN_KVM.immediate_exit,$(srctree)/include/uapi/linux/kvm.h,HAVE_IMMEDIATE_EXIT_UNSAFE)

@@ -5,8 +5,10 @@
 #include <asm/debugreg.h>
 #include <linux/mm.h>
 #include <asm/io.h>
+#include <asm/trapnr.h>
 
 #include "../compat/mce.h"
+#include "../compat/splitlock.h"
 #include "../emys.h"
 #include "internal.h"
 
@@ -27,6 +29,13 @@ int vmx_internal_error(struct emys_vcpu *vcpu, u32 suberror)
 }
 
 /* -- in the section: interrupts off, VMCS current ------------------------- */
+
+/* Does the guest itself have alignment checked? "Interrupt 17—Alignment Check Exception". */
+static bool checks_alignment(struct emys_vcpu *vcpu)
+{
+	return vmx_get_cpl(vcpu) == 3 && (vmx_get_cr0(vcpu) & X86_CR0_AM) &&
+	       (vmx_rflags(vcpu) & X86_EFLAGS_AC);
+}
 
 static int fast_exception_nmi(struct emys_vcpu *vcpu)
 {
@@ -60,8 +69,11 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 			vmx_set_rip(vcpu, vmx_rip(vcpu) + vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
 		vmx_queue_exception(vcpu, 1, false, 0);
 		return EMYS_RESUME;
-	case 17:
-		vmx_queue_exception(vcpu, 17, true, 0);
+	case X86_TRAP_AC:
+		/* Else it is the host that has split locks raise it. */
+		if (!checks_alignment(vcpu))
+			return VMX_EXIT_PENDING;
+		vmx_queue_exception(vcpu, X86_TRAP_AC, true, 0);
 		return EMYS_RESUME;
 	}
 	return VMX_EXIT_PENDING;
@@ -345,6 +357,18 @@ static int handle_hlt(struct emys_vcpu *vcpu)
 	return EMYS_USER;
 }
 
+static int handle_exception(struct emys_vcpu *vcpu)
+{
+	if ((vcpu->vmx.exit.intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_AC)
+		return vmx_handle_debug(vcpu);
+	if (compat_guest_split_lock(vmx_rip(vcpu)))
+		return EMYS_RESUME;
+	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
+	vcpu->run->ex.exception = X86_TRAP_AC;
+	vcpu->run->ex.error_code = 0;
+	return EMYS_USER;
+}
+
 /* Let the thread of @vcpu have the CPU, if it waits for one. */
 static bool hand_over(struct emys_vcpu *vcpu)
 {
@@ -453,7 +477,7 @@ static int handle_ept_misconfig(struct emys_vcpu *vcpu)
 }
 
 static const exit_fn slow_exits[] = {
-	[EXIT_REASON_EXCEPTION_NMI] = vmx_handle_debug,
+	[EXIT_REASON_EXCEPTION_NMI] = handle_exception,
 	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
 	[EXIT_REASON_TASK_SWITCH] = vmx_handle_task_switch,
 	[EXIT_REASON_HLT] = handle_hlt,
