@@ -55,9 +55,11 @@ MODULE_PARM_DESC(enable_ept_ad, "Use EPT accessed and dirty flags (default on)")
 #define EXIT_ONE	(VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS | \
 			 VM_EXIT_LOAD_IA32_EFER)
 #define EXIT_OPT	(VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT | \
-			 VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_PT_CONCEAL_PIP)
+			 VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_PT_CONCEAL_PIP | \
+			 VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
 #define ENTRY_ONE	(VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_EFER)
-#define ENTRY_OPT	(VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_PT_CONCEAL_PIP)
+#define ENTRY_OPT	(VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_PT_CONCEAL_PIP | \
+			 VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 
 /* The value of one control word, or the bits that are wanted and missing. */
 static u32 control(u32 msr, u32 one, u32 opt, u32 *missing)
@@ -133,6 +135,25 @@ static int require_features(void)
 	return 0;
 }
 
+/* The host's counters: are there any, and does the CPU switch them off for a guest? */
+static void derive_perf(struct vmx_caps *c)
+{
+	u64 val;
+
+	c->perf_global = boot_cpu_data.cpuid_level >= 10 && (cpuid_eax(10) & 0xff) >= 2 &&
+			 !rdmsrq_safe(MSR_CORE_PERF_GLOBAL_CTRL, &val);
+	c->pebs = c->perf_global && boot_cpu_has(X86_FEATURE_DS) &&
+		  !rdmsrq_safe(MSR_IA32_MISC_ENABLE, &val) &&
+		  !(val & MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL) &&
+		  !rdmsrq_safe(MSR_IA32_PEBS_ENABLE, &val);
+	c->perf_load = c->perf_global && (c->exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL) &&
+		       (c->entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL);
+	if (c->perf_load)
+		return;
+	c->exit &= ~VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
+	c->entry &= ~VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL;
+}
+
 static void derive(void)
 {
 	struct vmx_caps *c = &vmx_caps;
@@ -162,6 +183,7 @@ static void derive(void)
 	c->rdtscp = c->proc2 & SECONDARY_EXEC_ENABLE_RDTSCP;
 	c->invpcid = c->proc2 & SECONDARY_EXEC_ENABLE_INVPCID;
 	c->ple = c->proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+	derive_perf(c);
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrq(MSR_IA32_XSS, c->host_xss);
 	if (boot_cpu_has(X86_FEATURE_OSXSAVE)) {
@@ -209,7 +231,8 @@ int vmx_caps_show(struct seq_file *m, void *v)
 		{ "tpr_shadow", c->tpr_shadow }, { "apic_access", c->apic_access },
 		{ "virtual_nmi", c->vnmi }, { "tsc_scaling", c->tsc_scaling },
 		{ "xsaves", c->xsaves }, { "rdtscp", c->rdtscp }, { "invpcid", c->invpcid },
-		{ "pause_loop_exiting", c->ple },
+		{ "pause_loop_exiting", c->ple }, { "perf_global_ctrl", c->perf_global },
+		{ "perf_global_ctrl_load", c->perf_load },
 	};
 	unsigned int i;
 

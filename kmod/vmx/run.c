@@ -28,6 +28,7 @@ struct section {
 	u64 host_kernel_gs;
 	u64 debugctl;
 	u64 xcr0;			/* now in the CPU */
+	u64 perf, pebs;			/* the host's, 0 = left alone */
 };
 
 /* The vCPU that ran last on this CPU, for IBPB; only compared, never followed. */
@@ -127,6 +128,45 @@ static void flush_tlb(struct emys_vcpu *vcpu)
 	}
 }
 
+/*
+ * The host's performance counters stand still while the guest runs: they would count
+ * what is not the host's, interrupt it, and write records (PEBS) to linear addresses that
+ * are the guest's. Nobody else changes the MSR before the section is over.
+ */
+static void perf_off(struct emys_vcpu *vcpu, struct section *s)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	u64 val;
+
+	s->perf = 0;
+	s->pebs = 0;
+	if (!vmx_caps.perf_global)
+		return;
+	val = raw_rdmsr(MSR_CORE_PERF_GLOBAL_CTRL);
+	if (!vmx_caps.perf_load) {
+		s->perf = val;
+		if (val)
+			raw_wrmsr(MSR_CORE_PERF_GLOBAL_CTRL, 0);
+	} else if (val != vmx->host_perf) {
+		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, val);
+		vmx->host_perf = val;
+	}
+	/* Some CPUs go on with a record that had begun. */
+	if (val && vmx_caps.pebs) {
+		s->pebs = raw_rdmsr(MSR_IA32_PEBS_ENABLE);
+		if (s->pebs)
+			raw_wrmsr(MSR_IA32_PEBS_ENABLE, 0);
+	}
+}
+
+static void perf_on(const struct section *s)
+{
+	if (unlikely(s->pebs))
+		raw_wrmsr(MSR_IA32_PEBS_ENABLE, s->pebs);
+	if (unlikely(s->perf))
+		raw_wrmsr(MSR_CORE_PERF_GLOBAL_CTRL, s->perf);
+}
+
 static void mitigate_entry(struct emys_vcpu *vcpu, struct section *s)
 {
 	s->args.regs = vcpu->regs;
@@ -171,6 +211,7 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	vmx->launched = false;
 	usermsr_enter(vcpu, vmx_own_resident());
 	host_state(vcpu, s);
+	perf_off(vcpu, s);
 	mitigate_entry(vcpu, s);
 	s->host_kernel_gs = raw_rdmsr(MSR_KERNEL_GS_BASE);
 	raw_wrmsr(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
@@ -229,6 +270,7 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 		vcpu->msrs.spec_ctrl = s->args.spec_guest;
 	if (s->debugctl)
 		raw_wrmsr(MSR_IA32_DEBUGCTLMSR, s->debugctl);
+	perf_on(s);
 	usermsr_leave();
 	vmx->in_section = false;
 	vmx->nest = 0;

@@ -188,6 +188,10 @@ static void init_controls(struct emys_vcpu *vcpu)
 		vmcs_write32(PLE_GAP, 128);
 		vmcs_write32(PLE_WINDOW, 4096);
 	}
+	if (vmx_caps.perf_load) {
+		vmcs_write64(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
+		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, vmx->host_perf);
+	}
 	if (vcpu->lapic && vmx_caps.tpr_shadow) {
 		vmcs_write64(VIRTUAL_APIC_PAGE_ADDR, __pa(vcpu->lapic->regs));
 		vmcs_write32(TPR_THRESHOLD, 0);

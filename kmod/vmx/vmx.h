@@ -35,6 +35,9 @@ struct vmx_caps {
 	bool vpid, apicv, tpr_shadow, apic_access, vnmi, preemption_timer, pml, mtf;
 	bool tsc_scaling, xsaves, rdtscp, invpcid, ple;
 	bool invept_context, invvpid_context;
+	bool perf_global;	/* the host has IA32_PERF_GLOBAL_CTRL */
+	bool perf_load;		/* and entries and exits switch it */
+	bool pebs;		/* and IA32_PEBS_ENABLE */
 	u64 host_xcr0;		/* XCR0 of the host */
 	u64 host_xss;		/* IA32_XSS of the host */
 	u64 xcr0;		/* what a guest may have of it */
@@ -91,6 +94,7 @@ struct vmx_vcpu {
 	int vmcs_cpu;			/* CPU whose host state is in the VMCS, -1 none */
 	int tlb_cpu;			/* CPU whose TLB may hold this VPID, -1 none */
 	unsigned long host_cr3, host_cr4, host_fs_base;	/* last written */
+	u64 host_perf;			/* likewise, IA32_PERF_GLOBAL_CTRL */
 
 	/* Guest state read since the exit (avail) or to be written (dirty): VMX_AV_*. */
 	u32 avail, dirty;
