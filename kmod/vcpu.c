@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "compat/ipi.h"
+#include "compat/resched.h"
 #include "emys.h"
 
 struct emys_vcpu *emys_vcpu_create(struct emys_vm *vm, u32 id)
@@ -240,7 +241,7 @@ static int vcpu_loop(struct emys_vcpu *vcpu)
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return 0;
 		}
-		cond_resched();
+		compat_resched();
 
 		next = vmx_run(vcpu);
 		if (next == VMX_EXIT_PENDING)

@@ -12,6 +12,7 @@
 
 #include "../compat/mce.h"
 #include "../compat/mitigations.h"
+#include "../compat/resched.h"
 #include "../emys.h"
 #include "entry.h"
 #include "internal.h"
@@ -321,7 +322,7 @@ static void write_dirty(struct emys_vcpu *vcpu)
 static __always_inline bool must_leave(const struct emys_vcpu *vcpu)
 {
 	return (READ_ONCE(vcpu->requests) & ~BIT(EMYS_REQ_EVENT)) ||
-	       (read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL));
+	       (read_thread_flags() & (COMPAT_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL));
 }
 
 /* No entry: what it was to deliver is still to be delivered, or something else instead. */
