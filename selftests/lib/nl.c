@@ -92,11 +92,24 @@ void nl_nest_end(struct nl *nl, size_t nest)
 	((struct nlattr *)(nl->buf + nest))->nla_len = nl->len - nest;
 }
 
+/* The attribute behind @a, of which and its followers there are *@len bytes. */
+static const struct nlattr *nl_next(const struct nlattr *a, size_t *len)
+{
+	size_t step = NLA_ALIGN(a->nla_len);
+
+	*len -= step < *len ? step : *len;
+	return (const void *)((const char *)a + step);
+}
+
+#define nl_each(a, len)							\
+	for (; (len) >= NLA_HDRLEN && (a)->nla_len >= NLA_HDRLEN &&	\
+	       (a)->nla_len <= (len); (a) = nl_next(a, &(len)))
+
 static void nl_error(struct nl *nl, const struct nlmsghdr *h, const struct nlattr *a, size_t len)
 {
 	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
-	while (len >= NLA_HDRLEN && a->nla_len >= NLA_HDRLEN && a->nla_len <= len) {
+	nl_each(a, len) {
 		const char *data = (const char *)a + NLA_HDRLEN;
 
 		if (a->nla_type == NLMSGERR_ATTR_MSG)
@@ -104,15 +117,12 @@ static void nl_error(struct nl *nl, const struct nlmsghdr *h, const struct nlatt
 				 (int)(a->nla_len - NLA_HDRLEN), data);
 		else if (a->nla_type == NLMSGERR_ATTR_OFFS)
 			memcpy(&nl->offset, data, sizeof(nl->offset));
-		if (NLA_ALIGN(a->nla_len) >= len)
-			break;
-		len -= NLA_ALIGN(a->nla_len);
-		a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len));
 	}
 }
 
 /* One message of the answer; 1 when it was the last one, with *error. */
-static int nl_answer(struct nl *nl, const struct nlmsghdr *h, nl_reply_fn *fn, void *ctx, int *error)
+static int nl_answer(struct nl *nl, const struct nlmsghdr *h, nl_reply_fn *fn, void *ctx,
+		     int *error)
 {
 	const char *data = NLMSG_DATA(h);
 	size_t len = h->nlmsg_len - NLMSG_HDRLEN;
@@ -167,12 +177,11 @@ u64 nl_parse(const struct nlattr *a, size_t len, u64 *value, unsigned int max,
 {
 	u64 has = 0;
 
-	while (len >= NLA_HDRLEN) {
+	nl_each(a, len) {
 		unsigned int type = a->nla_type & NLA_TYPE_MASK;
 		const char *data = (const char *)a + NLA_HDRLEN;
 		size_t size = a->nla_len - NLA_HDRLEN;
 
-		CHECK(a->nla_len >= NLA_HDRLEN && a->nla_len <= len);
 		CHECK_MSG(type && type <= max, "attribute %u of %u in an answer", type, max);
 		has |= 1ull << type;
 		if (a->nla_type & NLA_F_NESTED) {
@@ -185,11 +194,8 @@ u64 nl_parse(const struct nlattr *a, size_t len, u64 *value, unsigned int max,
 			value[type] = size ? 0 : 1;
 			memcpy(&value[type], data, size);
 		}
-		if (NLA_ALIGN(a->nla_len) >= len)
-			break;
-		len -= NLA_ALIGN(a->nla_len);
-		a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len));
 	}
+	CHECK_MSG(!len, "%zu bytes behind the attributes of an answer", len);
 	return has;
 }
 
@@ -204,30 +210,21 @@ static void nl_family(void *ctx, const struct nlattr *a, size_t len)
 {
 	struct family *f = ctx;
 
-	while (len >= NLA_HDRLEN && a->nla_len >= NLA_HDRLEN && a->nla_len <= len) {
+	nl_each(a, len) {
 		const char *data = (const char *)a + NLA_HDRLEN;
 		unsigned int type = a->nla_type & NLA_TYPE_MASK;
 
-		if (type == CTRL_ATTR_FAMILY_ID)
+		if (type == CTRL_ATTR_FAMILY_ID) {
 			memcpy(&f->id, data, sizeof(u16));
-		else if (type == CTRL_ATTR_MCAST_GROUPS) {
+		} else if (type == CTRL_ATTR_MCAST_GROUPS) {
 			/* one list with one group: behind two headers */
 			const struct nlattr *g = (const void *)(data + NLA_HDRLEN);
 			size_t left = a->nla_len - 2 * NLA_HDRLEN;
 
-			while (left >= NLA_HDRLEN) {
+			nl_each(g, left)
 				if (g->nla_type == CTRL_ATTR_MCAST_GRP_ID)
 					memcpy(&f->group, g + 1, sizeof(u32));
-				if (NLA_ALIGN(g->nla_len) >= left)
-					break;
-				left -= NLA_ALIGN(g->nla_len);
-				g = (const void *)((const char *)g + NLA_ALIGN(g->nla_len));
-			}
 		}
-		if (NLA_ALIGN(a->nla_len) >= len)
-			break;
-		len -= NLA_ALIGN(a->nla_len);
-		a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len));
 	}
 }
 
@@ -308,13 +305,9 @@ static void nl_into_domain(struct nl_domain *domain, const struct nlattr *a, siz
 /* The attribute @type among those given, or NULL. */
 static const struct nlattr *nl_find(const struct nlattr *a, size_t len, u16 type)
 {
-	while (len >= NLA_HDRLEN && a->nla_len >= NLA_HDRLEN && a->nla_len <= len) {
+	nl_each(a, len) {
 		if ((a->nla_type & NLA_TYPE_MASK) == type)
 			return a;
-		if (NLA_ALIGN(a->nla_len) >= len)
-			break;
-		len -= NLA_ALIGN(a->nla_len);
-		a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len));
 	}
 	return NULL;
 }
