@@ -4,6 +4,7 @@
 
 #include "dev/dev.h"
 #include "emys.h"
+#include "ksm_cmd/ksm_cmd.h"
 
 static int __init emys_init(void)
 {
@@ -18,9 +19,12 @@ static int __init emys_init(void)
 	r = mem_dev_init();
 	if (r)
 		goto err_irqfd;
-	r = stats_init();
+	r = emys_dedup_init();
 	if (r)
 		goto err_mem;
+	r = stats_init();
+	if (r)
+		goto err_dedup;
 	r = dev_init();
 	if (r)
 		goto err_stats;
@@ -28,6 +32,8 @@ static int __init emys_init(void)
 
 err_stats:
 	stats_exit();
+err_dedup:
+	emys_dedup_exit();
 err_mem:
 	mem_dev_exit();
 err_irqfd:
@@ -41,6 +47,7 @@ static void __exit emys_exit(void)
 {
 	dev_exit();
 	stats_exit();
+	emys_dedup_exit();
 	mem_dev_exit();
 	irqfd_module_exit();
 	vmx_exit();

@@ -28,6 +28,7 @@
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -59,7 +60,7 @@ static int compare_hash(struct dedup_core *core, u64 a, u64 b)
 	return a < b ? -1 : a > b;
 }
 
-/* -- the stable trees ------------------------------------------------- */
+/* -- the stable trees ------------------------------------------ */
 
 static void stable_unlink(struct dedup_core *core, struct dedup_stable *node)
 {
@@ -169,7 +170,7 @@ void dedup_stable_gone(struct dedup_core *core, struct dedup_stable *node)
 	}
 }
 
-/* -- merging ------------------------------------------------- */
+/* -- merging ------------------------------------------ */
 
 /* What a failed call of mem's means for the item, which it frees when the page is no candidate. */
 static int failed(struct dedup_core *core, struct dedup_item *item, int err)
@@ -255,7 +256,7 @@ static int share_pair(struct dedup_core *core, struct dedup_item *item, void *pa
 	return DEDUP_GONE;
 }
 
-/* -- the unstable trees ------------------------------------------------- */
+/* -- the unstable trees ------------------------------------------ */
 
 static bool in_unstable(const struct dedup_core *core, const struct dedup_item *item)
 {
@@ -334,7 +335,7 @@ again:
 	return NULL;
 }
 
-/* -- ksm, cmd-* ---------------------------------------------------------------------------- */
+/* -- ksm, cmd-* ------------------------------------------ */
 
 static int visit_stable(struct dedup_core *core, struct dedup_item *item, const void *data,
 			void *page)
@@ -398,7 +399,7 @@ int dedup_visit(struct dedup_core *core, struct dedup_item *item, const void *da
 	return r;
 }
 
-/* -- emys ------------------------------------------------- */
+/* -- emys ------------------------------------------ */
 
 static int drop_zero(struct dedup_core *core, struct dedup_item *item, void *page)
 {
@@ -516,7 +517,7 @@ int dedup_pair(struct dedup_core *core, struct dedup_item *item, const void *dat
 	return r;
 }
 
-/* -- probing ------------------------------------------------- */
+/* -- probing ------------------------------------------ */
 
 /* Is there a shared page or a candidate of this content? */
 static bool probe_trees(struct dedup_core *core, struct dedup_item *item, const void *data,
@@ -592,7 +593,7 @@ int dedup_probe(struct dedup_core *core, struct dedup_item *item, const void *da
 	return 0;
 }
 
-/* -- passes ------------------------------------------------- */
+/* -- passes ------------------------------------------ */
 
 void dedup_pass_begin(struct dedup_core *core)
 {
@@ -649,10 +650,11 @@ void dedup_pass_end(struct dedup_core *core)
 			stable_insert(core, node, data);
 			dedup_release(page);
 		}
+		cond_resched();
 	}
 }
 
-/* -- the core ------------------------------------------------- */
+/* -- the core ------------------------------------------ */
 
 static const struct {
 	u8 cuts;
@@ -731,8 +733,10 @@ int dedup_core_switch(struct dedup_core *core, enum dedup_algorithm algorithm, u
 		INIT_LIST_HEAD(&node->equals);
 		memset(node->key, 0, sizeof(node->key));
 	}
-	list_for_each_entry(node, &core->shared, all)
+	list_for_each_entry(node, &core->shared, all) {
 		stable_insert_again(core, node);
+		cond_resched();
+	}
 	return 0;
 }
 

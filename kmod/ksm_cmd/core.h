@@ -164,14 +164,14 @@ void dedup_stable_gone(struct dedup_core *core, struct dedup_stable *node);
 /* Fill in the "now" fields of core->stats. */
 void dedup_core_census(struct dedup_core *core);
 
-/* -- content.c ---------------------------------------------------------------- */
+/* -- content.c ------------------------------------------ */
 
 /* As memcmp() of two pages; *@bytes += what was read of each. */
 int dedup_compare(const void *a, const void *b, u64 *bytes);
 bool dedup_is_zero(const void *data, u64 *bytes);
 u64 dedup_hash(const void *data, size_t len, u64 seed, u64 *bytes);
 
-/* -- classify.c --------------------------------------------------------------- */
+/* -- classify.c ------------------------------------------ */
 
 /* Levels of each component, and how many: the classes are their product. */
 void dedup_cut_init(struct dedup_cut *cut, u16 levels, u32 keys);
@@ -188,7 +188,7 @@ u16 dedup_class(const struct dedup_core *core, const u16 *key);
 /* Turn the keys of an item into those of a shared page, which changes no more. */
 void dedup_key_settle(const struct dedup_core *core, const struct dedup_item *item, u16 *key);
 
-/* -- the surroundings ----------------------------------------------------------- */
+/* -- the surroundings ------------------------------------------ */
 
 /*
  * The content of a candidate, valid until dedup_release(*@page). NULL: it is none any more

@@ -92,7 +92,7 @@ struct dedup_stats {
 int emys_dedup_init(void);
 void emys_dedup_exit(void);
 
-/* The policy that a new domain starts with. -EINVAL: a value out of range, *@bad names the field. */
+/* The policy that new domains start with. -EINVAL: a value out of range, *@bad names the field. */
 void emys_dedup_default_get(struct dedup_policy *policy);
 int emys_dedup_default_set(const struct dedup_policy *policy, const char **bad);
 /*
