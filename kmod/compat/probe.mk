@@ -10,7 +10,7 @@ emys-exports = $(shell awk -F'\t' '$$2=="$(1)" && $$5=="" {f=1} END{exit !f}' $(
 
 ccflags-y += $(call emys-has,define rdmsrq,$(emys-x86)/msr.h,HAVE_RDMSRQ)
 ccflags-y += $(call emys-has,hrtimer_setup,$(emys-inc)/hrtimer.h,HAVE_HRTIMER_SETUP)
-ccflags-y += $(call emys-has,cpu_emergency_register_virt_callback,$(emys-x86)/reboot.h,HAVE_EMERGENCY_CALLBACK)
+ccflags-y += $(call emys-exports,cpu_emergency_register_virt_callback,HAVE_EMERGENCY_CALLBACK)
 ccflags-y += $(call emys-exports,cr4_update_irqsoff,HAVE_CR4_HELPERS)
 ccflags-y += $(call emys-has,register_syscore.struct syscore ,$(emys-inc)/syscore_ops.h,HAVE_SYSCORE)
 ccflags-y += $(call emys-exports,l1tf_vmx_mitigation,HAVE_L1TF_VMX)

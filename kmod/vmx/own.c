@@ -306,18 +306,20 @@ static void own_emergency(void)
 		raw_write_cr4(cr4 & ~X86_CR4_VMXE);
 }
 
-static bool kvm_loaded(void)
+/* Is it there, as a module or built in? Its symbols are not for everybody to ask for: sysfs is. */
+static bool kvm_intel_there(void)
 {
-	if (!__symbol_get("kvm_init"))
-		return false;
-	__symbol_put("kvm_init");
-	return true;
+	struct kset *modules = THIS_MODULE->mkobj.kobj.kset;
+	struct kobject *kvm = modules ? kset_find_obj(modules, "kvm_intel") : NULL;
+
+	kobject_put(kvm);
+	return kvm;
 }
 
 static void callback_set(bool on)
 {
 	mutex_lock(&own_lock);
-	if (on && !callback_on && !kvm_loaded()) {
+	if (on && !callback_on) {
 		cpu_emergency_register_virt_callback(own_emergency);
 		callback_on = true;
 	} else if (!on && callback_on) {
@@ -331,7 +333,7 @@ static int own_module_event(struct notifier_block *nb, unsigned long state, void
 {
 	const struct module *mod = data;
 
-	if (strcmp(mod->name, "kvm"))
+	if (strcmp(mod->name, "kvm_intel"))
 		return NOTIFY_DONE;
 	if (state == MODULE_STATE_COMING)
 		callback_set(false);
@@ -342,6 +344,7 @@ static int own_module_event(struct notifier_block *nb, unsigned long state, void
 
 static struct notifier_block own_module_nb = { .notifier_call = own_module_event };
 #else
+static bool kvm_intel_there(void) { return true; }
 static void callback_set(bool on) { }
 #endif
 
@@ -409,7 +412,8 @@ int vmx_own_init(void)
 #ifdef HAVE_EMERGENCY_CALLBACK
 	register_module_notifier(&own_module_nb);
 #endif
-	callback_set(true);
+	if (!kvm_intel_there())
+		callback_set(true);
 	return 0;
 }
 
