@@ -187,8 +187,10 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 		clock_write_wall(vcpu);
 	if (emys_vcpu_take(vcpu, EMYS_REQ_EOIMAP))
 		vmx_eoi_map_changed(vcpu);
-	if (emys_vcpu_take(vcpu, EMYS_REQ_APICV) && vcpu->lapic)
+	if (emys_vcpu_take(vcpu, EMYS_REQ_APICV) && vcpu->lapic) {
+		vmx_apic_access_update(vcpu);
 		vmx_apic_mode_changed(vcpu);
+	}
 	if (emys_vcpu_take(vcpu, EMYS_REQ_NMI))
 		vcpu->vmx.events_check = true;
 	return 0;

@@ -142,6 +142,7 @@ int lapic_set_base(struct emys_vcpu *vcpu, u64 base, bool host)
 			lapic_set_reg(l, APIC_LDR, 0);
 	}
 	vmx_apic_mode_changed(vcpu);
+	emys_vcpu_request(vcpu, EMYS_REQ_APICV);
 	emys_vcpu_request(vcpu, EMYS_REQ_EVENT);
 	return 0;
 }

@@ -34,6 +34,42 @@ static void pass_x2apic(struct emys_vcpu *vcpu, bool pass)
 	vmx_msr_passthrough(vcpu, 0x83f, false, pass);
 }
 
+/* Are the APIC's registers where the CPU can watch for them? */
+static bool at_access_page(const struct emys_lapic *apic)
+{
+	u64 base = READ_ONCE(apic->base);
+
+	return (base & (PAGE_MASK | APIC_BASE_ENABLE | APIC_BASE_X2APIC)) ==
+	       (LAPIC_DEFAULT_BASE | APIC_BASE_ENABLE);
+}
+
+void vmx_apic_access_update(struct emys_vcpu *vcpu)
+{
+	struct emys_vm *vm = vcpu->vm;
+	gfn_t gfn = LAPIC_DEFAULT_BASE >> PAGE_SHIFT;
+	struct ept_zap zap = { };
+	struct emys_vcpu *other;
+	bool off = false, changed;
+	unsigned int i;
+
+	if (!vmx_caps.apic_access)
+		return;
+	write_lock(&vm->mem.mmu_lock);
+	emys_for_each_vcpu(i, other, vm)
+		off |= !at_access_page(other->lapic);
+	changed = vm->vmx.apic_access_off != off;
+	WRITE_ONCE(vm->vmx.apic_access_off, off);
+	if (changed && off && ept_zap_range(&vm->mem.ept, gfn, gfn + 1, 0, NULL, &zap))
+		atomic64_inc(&vm->mem.zap_seq);
+	write_unlock(&vm->mem.mmu_lock);
+	if (!changed)
+		return;
+	ept_gen_bump(&vm->mem.ept);
+	emys_vm_kick_all_wait(vm);
+	ept_zap_free(&zap);
+	emys_vm_request_all(vm, EMYS_REQ_APICV);
+}
+
 void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
 {
 	struct emys_lapic *apic = vcpu->lapic;
@@ -49,7 +85,8 @@ void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
 			apicv = true;
 			set = SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
 		}
-	} else if ((apic->base & PAGE_MASK) == LAPIC_DEFAULT_BASE && vmx_caps.apic_access) {
+	} else if (at_access_page(apic) && vmx_caps.apic_access &&
+		   !READ_ONCE(vcpu->vm->vmx.apic_access_off)) {
 		apicv = vmx_caps.apicv && lapic_soft_enabled(vcpu);
 		set = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
 	}

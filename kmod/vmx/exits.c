@@ -418,7 +418,10 @@ static int handle_cr(struct emys_vcpu *vcpu)
 	return next;
 }
 
-/* The page that the CPU watches for APIC accesses has to be mapped for that. */
+/*
+ * The page that the CPU watches for APIC accesses has to be mapped for that. 0: it is;
+ * 1: it must not be.
+ */
 static int map_apic_access(struct emys_vcpu *vcpu)
 {
 	struct emys_mem *mem = &vcpu->vm->mem;
@@ -429,9 +432,12 @@ static int map_apic_access(struct emys_vcpu *vcpu)
 	if (r)
 		return r;
 	read_lock(&mem->mmu_lock);
-	r = ept_map(&mem->ept, &cache, LAPIC_DEFAULT_BASE,
-		    page_to_phys(vcpu->vm->vmx.apic_access), 1, EPT_R | EPT_W, EPT_MT_WB,
-		    EPT_MAP_IPAT | EPT_MAP_ACCESSED | EPT_MAP_DIRTY);
+	if (vcpu->vm->vmx.apic_access_off)
+		r = 1;
+	else
+		r = ept_map(&mem->ept, &cache, LAPIC_DEFAULT_BASE,
+			    page_to_phys(vcpu->vm->vmx.apic_access), 1, EPT_R | EPT_W, EPT_MT_WB,
+			    EPT_MAP_IPAT | EPT_MAP_ACCESSED | EPT_MAP_DIRTY);
 	read_unlock(&mem->mmu_lock);
 	ept_cache_drain(&cache);
 	/* Busy: a slot came there meanwhile. */
@@ -459,7 +465,8 @@ static int handle_ept_violation(struct emys_vcpu *vcpu)
 	if ((e->gpa & PAGE_MASK) == LAPIC_DEFAULT_BASE &&
 	    (vcpu->vmx.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)) {
 		r = map_apic_access(vcpu);
-		return r ? r : EMYS_RESUME;
+		if (r != 1)
+			return r ? r : EMYS_RESUME;
 	}
 	return vmx_handle_mmio(vcpu, e->gpa);
 }

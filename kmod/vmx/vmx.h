@@ -67,7 +67,7 @@ void vmx_own_put(void);
 struct vmx_vm {
 	u64 __percpu *seen_gen;		/* EPT generation last flushed on each CPU */
 	struct page *apic_access;	/* page behind the APIC-access address */
-	bool apicv_inhibit;		/* a client turned APICv off */
+	bool apic_access_off;		/* [M] it is not mapped: see vmx_apic_access_update() */
 };
 
 /*
@@ -268,6 +268,13 @@ void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset);
 void vmx_user_msrs_changed(struct emys_vcpu *vcpu);
 /* EMYS_REQ_EOIMAP: which EOIs of virtual-interrupt delivery must exit. vCPU thread. */
 void vmx_eoi_map_changed(struct emys_vcpu *vcpu);
+/*
+ * EMYS_REQ_APICV, before vmx_apic_mode_changed(): @vcpu's APIC may have changed its mode.
+ * The page that the CPU watches is in the EPT that all vCPUs share, and plain memory to one
+ * whose APIC is not there (x2APIC, off, moved): it is mapped only while there is none such.
+ * May sleep.
+ */
+void vmx_apic_access_update(struct emys_vcpu *vcpu);
 /* cpuid_update() ran: masks, controls and intercepts follow. */
 void vmx_cpuid_changed(struct emys_vcpu *vcpu);
 

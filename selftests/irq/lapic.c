@@ -461,6 +461,88 @@ static void test_modes(void)
 	run(guest_modes, ksft_is_emys());
 }
 
+/* the access of a vCPU whose APIC is not there is the VMM's */
+static void guest_no_xapic(u64 other)
+{
+	u64 base = rdmsr(MSR_APIC_BASE);
+
+	guest_handlers[VECTOR] = on_irq;
+	apic_enable();
+	GUEST_ASSERT_EQ(xapic_read(APIC_ID), other << 24);
+	GUEST_SYNC(1);
+	wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2);
+	GUEST_ASSERT_EQ(xapic_read(APIC_ID), 0x11223344);
+	xapic_write(APIC_EOI, 0x55667788);
+	GUEST_SYNC(2);
+	wrmsr(MSR_APIC_BASE, base & ~APIC_BASE_EN);
+	GUEST_ASSERT_EQ(xapic_read(APIC_VERSION), 0x99aabbcc);
+	wrmsr(MSR_APIC_BASE, base);
+	GUEST_ASSERT_EQ(xapic_read(APIC_ID), other << 24);
+	GUEST_SYNC(3);
+}
+
+static void guest_xapic(u64 id)
+{
+	u64 i;
+
+	guest_handlers[VECTOR] = on_irq;
+	apic_enable();
+	for (i = 0; i < 3; i++) {
+		GUEST_ASSERT_EQ(xapic_read(APIC_ID), id << 24);
+		irqs = 0;
+		apic_icr(0, ICR_SELF | VECTOR);
+		sti_nop_cli();
+		GUEST_ASSERT_EQ(irqs, 1);
+		GUEST_ASSERT_EQ(apic_bit(APIC_ISR, VECTOR), 0);
+		GUEST_SYNC(i);
+	}
+}
+
+static void expect_mmio(struct vcpu *vcpu, u32 reg, int write, u32 val)
+{
+	struct kvm_run *run = vcpu->run;
+
+	vcpu_expect(vcpu, KVM_EXIT_MMIO);
+	CHECK_EQ(run->mmio.phys_addr, APIC_BASE_GPA + reg);
+	CHECK_EQ(run->mmio.len, 4);
+	CHECK_EQ(run->mmio.is_write, write);
+	if (write)
+		CHECK_EQ(*(u32 *)run->mmio.data, val);
+	else
+		*(u32 *)run->mmio.data = val;
+}
+
+/*
+ * At the APIC's address there is no APIC for a vCPU in x2APIC mode or with its APIC off,
+ * and there is one for another vCPU of the VM in xAPIC mode, at any time.
+ */
+static void test_mixed_modes(void)
+{
+	struct kvm_mp_state runs = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct vcpu *a, *b;
+	struct vm *vm;
+
+	REQUIRE(ksft_is_emys(), "KVM 6.1 has memory there");
+	vm = vm_create();
+	vm_irqchip(vm);
+	a = vcpu_add(vm, 0);
+	b = vcpu_add(vm, 1);
+	vcpu_call(a, guest_no_xapic, 0);
+	vcpu_call(b, guest_xapic, 1);
+	CHECK_OK(ioctl(b->fd, KVM_SET_MP_STATE, &runs));
+	vcpu_sync(a, 1);
+	vcpu_sync(b, 0);
+	expect_mmio(a, APIC_ID, 0, 0x11223344);
+	expect_mmio(a, APIC_EOI, 1, 0x55667788);
+	vcpu_sync(a, 2);
+	vcpu_sync(b, 1);
+	expect_mmio(a, APIC_VERSION, 0, 0x99aabbcc);
+	vcpu_sync(a, 3);
+	vcpu_sync(b, 2);
+	vcpu_done(a);
+	vcpu_done(b);
+}
+
 static void guest_state(u64 x2)
 {
 	guest_handlers[VECTOR] = on_irq;
@@ -570,6 +652,7 @@ KSFT_MAIN(
 	{ "lapic: TSC-deadline timer", test_deadline },
 	{ "lapic: software-disabled", test_disabled },
 	{ "lapic: modes and x2APIC faults", test_modes },
+	{ "lapic: vCPUs in different modes", test_mixed_modes },
 	{ "lapic: KVM_GET_LAPIC and KVM_SET_LAPIC", test_state },
 	{ "lapic: NMI to oneself", test_nmi },
 	{ "lapic: a thousand self-IPIs", test_storm },
