@@ -25,6 +25,8 @@ enum {
 	OPT_NO_CONSOLE,
 	OPT_NO_SANDBOX,
 	OPT_NO_BALLOON,
+	OPT_BALLOON_MIN,
+	OPT_SHARES,
 	OPT_DEBUG_PORT,
 	OPT_EXIT_PORT,
 };
@@ -42,6 +44,8 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "no-console", no_argument, NULL, OPT_NO_CONSOLE },
 	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
+	{ "balloon-min", required_argument, NULL, OPT_BALLOON_MIN },
+	{ "shares", required_argument, NULL, OPT_SHARES },
 	{ "no-balloon", no_argument, NULL, OPT_NO_BALLOON },
 	{ "debug-port", optional_argument, NULL, OPT_DEBUG_PORT },
 	{ "exit-port", required_argument, NULL, OPT_EXIT_PORT },
@@ -131,6 +135,15 @@ static int parse_option(int opt, struct vm_config *c)
 		return 0;
 	case OPT_NO_CONSOLE:
 		c->console = false;
+		return 0;
+	case OPT_BALLOON_MIN:
+		if (parse_size(optarg, MIB, &c->balloon_min))
+			return bad("balloon-min", optarg, "not a size; say 64M");
+		return 0;
+	case OPT_SHARES:
+		if (parse_u64(optarg, &v) || !v || v > VM_SHARES_MAX)
+			return bad("shares", optarg, "not a number from 1 to 1000000");
+		c->shares = v;
 		return 0;
 	case OPT_NO_BALLOON:
 		c->balloon = false;
@@ -224,6 +237,7 @@ static int run(int argc, char **argv)
 		.console = true,
 		.sandbox = true,
 		.balloon = true,
+		.shares = VM_SHARES,
 		.debug_port = -1,
 		.exit_port = -1,
 	};
@@ -248,6 +262,8 @@ static int run(int argc, char **argv)
 		msg("run: --kernel is missing");
 		return command_usage(&cmd_run);
 	}
+	if (c.balloon_min > c.memory)
+		return bad("balloon-min", "SIZE", "more than the VM's memory");
 	/* KVM maps what it is given; memory of emys's own is for emys. */
 	if (c.backend == MEM_AUTO && !strcmp(c.device, "/dev/kvm"))
 		c.backend = MEM_ANON;
@@ -290,6 +306,8 @@ const struct command cmd_run = {
 "      --no-console        no input, and the guest's output is dropped\n"
 "      --debug-port[=PORT] bytes written there are output (default 0xe9)\n"
 "      --exit-port PORT    a write there ends the VM\n"
+"      --balloon-min SIZE  what vmctl balloon and policy leave the guest at least\n"
+"      --shares N          weight when memory is scarce, 1 to 1000000 (1000)\n"
 "      --no-balloon        no PCI bus and no balloon device\n"
 "      --no-sandbox        do not confine the process with seccomp\n"
 "  -v, --verbose           say what is loaded and how it ended\n\n"

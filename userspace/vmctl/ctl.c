@@ -180,6 +180,70 @@ json_t *ctl_stat(struct vm *vm)
 	return out;
 }
 
+static json_t *balloon_stats(const struct balloon_info *info)
+{
+	json_t *out = json_object();
+
+	for (unsigned int i = 0; i < BALLOON_STATS; i++)
+		if (info->stat_valid & 1u << i)
+			json_object_set_new(out, virtio_balloon_stat_names[i],
+					    json_integer(info->stat[i]));
+	return out;
+}
+
+json_t *ctl_balloon(struct vm *vm)
+{
+	json_t *out = ctl_status(vm), *b;
+	struct balloon_info info;
+
+	virtio_balloon_info(&vm->balloon, &info);
+	b = json_pack("{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+		      "driver", info.driver, "broken", info.broken,
+		      "reporting", info.reporting,
+		      "minimum", (json_int_t)vm->cfg->balloon_min,
+		      "target", (json_int_t)info.target,
+		      "actual", (json_int_t)info.actual,
+		      "claimed", (json_int_t)info.claimed,
+		      "inflated", (json_int_t)info.inflated,
+		      "deflated", (json_int_t)info.deflated,
+		      "reported", (json_int_t)info.reported,
+		      "kept", (json_int_t)info.kept,
+		      "refused", (json_int_t)info.refused,
+		      "stats", balloon_stats(&info));
+	/* How old the guest's figures are; without them there is no age. */
+	if (info.stat_ms)
+		json_object_set_new(b, "stats_age_ms",
+				    json_integer(vm_now_ms() - info.stat_ms));
+	json_object_set_new(out, "shares", json_integer(vm->cfg->shares));
+	json_object_set_new(out, "balloon", b);
+	return out;
+}
+
+static json_t *refuse(const char *why)
+{
+	return json_pack("{s:s}", "error", why);
+}
+
+static json_t *serve_balloon(struct vm *vm, const json_t *req)
+{
+	const json_t *target = json_object_get(req, "target");
+	json_int_t bytes = json_integer_value(target);
+
+	if (!vm->cfg->balloon)
+		return refuse("runs without a balloon (--no-balloon)");
+	if (target) {
+		if (!json_is_integer(target) || bytes < 0)
+			return refuse("target: not a number of bytes");
+		if ((uint64_t)bytes < vm->cfg->balloon_min)
+			return refuse("target: below the VM's --balloon-min");
+		if (virtio_balloon_target(&vm->balloon, bytes))
+			return refuse("target: more than the VM's memory");
+	}
+	if (json_is_true(json_object_get(req, "poll")))
+		virtio_balloon_poll(&vm->balloon);
+	return ctl_balloon(vm);
+}
+
 static json_t *answer(struct vm *vm, const char *line)
 {
 	json_t *req = json_loads(line, 0, NULL), *out;
@@ -192,8 +256,10 @@ static json_t *answer(struct vm *vm, const char *line)
 	} else if (cmd && !strcmp(cmd, "stop")) {
 		vm_stop(vm, STOP_REQUEST, 0, -1, "by vmctl stop");
 		out = ctl_status(vm);
+	} else if (cmd && !strcmp(cmd, "balloon")) {
+		out = serve_balloon(vm, req);
 	} else {
-		out = json_pack("{s:s}", "error", "unknown request");
+		out = refuse("unknown request");
 	}
 	json_decref(req);
 	return out;

@@ -2,7 +2,9 @@
 /*
  * The control socket of a running VM: one JSON request line, one JSON reply
  * line, then the connection closes. Requests: {"cmd": "status"}, {"cmd":
- * "stat"}, {"cmd": "stop"}. A reply with "error" is a refusal.
+ * "stat"}, {"cmd": "stop"}, {"cmd": "balloon"}; the last one may have "target":
+ * bytes the guest shall have, and "poll": true to ask it for new statistics,
+ * which a later request shows. A reply with "error" is a refusal.
  */
 #ifndef CTL_H
 #define CTL_H
@@ -47,6 +49,8 @@ void ctl_serve(struct ctl *ctl, struct vm *vm, const struct pollfd *fds,
 /* What "status" and "stat" answer with; new references. */
 json_t *ctl_status(struct vm *vm);
 json_t *ctl_stat(struct vm *vm);
+/* What "balloon" answers with, without the target's part. */
+json_t *ctl_balloon(struct vm *vm);
 
 /* Client side: directories to look in, NULL-terminated. */
 const char *const *ctl_dirs(void);
@@ -57,7 +61,10 @@ const char *const *ctl_dirs(void);
  */
 json_t *ctl_request(const char *name, const char *cmd);
 
-/* Ask every running VM; an array of the replies. */
+/* The same with a whole request, which it takes the reference of. */
+json_t *ctl_request_json(const char *name, json_t *request);
+
+/* Ask every running VM; an array of the replies, refusals left out. */
 json_t *ctl_request_all(const char *cmd);
 
 #endif

@@ -36,15 +36,21 @@ static int open_socket(const char *dir, const char *file)
 	return rc;
 }
 
-static json_t *ask(int fd, const char *cmd)
+static json_t *ask(int fd, const json_t *request)
 {
-	char line[128];
+	char *line = json_dumps(request, JSON_COMPACT);
 	json_t *out = NULL;
+	ssize_t n;
+	size_t len;
 	FILE *f;
-	int n;
 
-	n = snprintf(line, sizeof(line), "{\"cmd\": \"%s\"}\n", cmd);
-	if (send(fd, line, n, MSG_NOSIGNAL) != n)
+	if (!line)
+		return NULL;
+	len = strlen(line);
+	line[len] = '\n';	/* in the NUL's place: sent by length */
+	n = send(fd, line, len + 1, MSG_NOSIGNAL);
+	free(line);
+	if (n != (ssize_t)len + 1)
 		return NULL;
 	f = fdopen(dup(fd), "r");
 	if (f) {
@@ -77,7 +83,7 @@ static bool each_socket(bool (*fn)(const char *dir, const char *file, void *p),
 }
 
 struct all {
-	const char *cmd;
+	const json_t *request;
 	json_t *list;
 };
 
@@ -89,9 +95,9 @@ static bool collect(const char *dir, const char *file, void *p)
 
 	if (fd < 0)
 		return false;
-	reply = ask(fd, all->cmd);
+	reply = ask(fd, all->request);
 	close(fd);
-	if (json_is_object(reply))
+	if (json_is_object(reply) && !json_object_get(reply, "error"))
 		json_array_append_new(all->list, reply);
 	else
 		json_decref(reply);
@@ -100,9 +106,11 @@ static bool collect(const char *dir, const char *file, void *p)
 
 json_t *ctl_request_all(const char *cmd)
 {
-	struct all all = { cmd, json_array() };
+	json_t *request = json_pack("{s:s}", "cmd", cmd);
+	struct all all = { request, json_array() };
 
 	each_socket(collect, &all);
+	json_decref(request);
 	return all.list;
 }
 
@@ -143,17 +151,17 @@ static int open_named(const char *name)
 	return fd;
 }
 
-json_t *ctl_request(const char *name, const char *cmd)
+json_t *ctl_request_json(const char *name, json_t *request)
 {
 	char found[CTL_NAME_MAX + 1];
+	json_t *reply = NULL;
 	const char *error;
-	json_t *reply;
 	uint64_t pid;
 	int fd;
 
 	if (!ctl_name_ok(name)) {
 		msg("%s: not a VM's name", name);
-		return NULL;
+		goto out;
 	}
 	fd = open_named(name);
 	if (fd == -ENOENT && !parse_u64(name, &pid) &&
@@ -163,14 +171,22 @@ json_t *ctl_request(const char *name, const char *cmd)
 		msg("%s: %s", name, fd == -ENOENT ?
 		    "no such VM; vmctl list shows those that run" :
 		    strerror(-fd));
-		return NULL;
+		goto out;
 	}
-	reply = ask(fd, cmd);
+	reply = ask(fd, request);
 	close(fd);
 	error = json_string_value(json_object_get(reply, "error"));
-	if (json_is_object(reply) && !error)
-		return reply;
-	msg("%s: %s", name, error ? error : "gave no answer");
-	json_decref(reply);
-	return NULL;
+	if (!json_is_object(reply) || error) {
+		msg("%s: %s", name, error ? error : "gave no answer");
+		json_decref(reply);
+		reply = NULL;
+	}
+out:
+	json_decref(request);
+	return reply;
+}
+
+json_t *ctl_request(const char *name, const char *cmd)
+{
+	return ctl_request_json(name, json_pack("{s:s}", "cmd", cmd));
 }

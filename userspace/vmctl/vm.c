@@ -48,7 +48,7 @@ int vm_stop_status(const struct vm *vm)
 	return stops[vm->stop].status;
 }
 
-static uint64_t now_ms(void)
+uint64_t vm_now_ms(void)
 {
 	struct timespec ts;
 
@@ -58,7 +58,7 @@ static uint64_t now_ms(void)
 
 uint64_t vm_uptime_ms(const struct vm *vm)
 {
-	return now_ms() - vm->start_ms;
+	return vm_now_ms() - vm->start_ms;
 }
 
 static void vm_wake(struct vm *vm)
@@ -363,7 +363,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg)
 	vm->cfg = cfg;
 	vm->fd = vm->stats_fd = -1;
 	vm->stop_vcpu = -1;
-	vm->start_ms = now_ms();
+	vm->start_ms = vm_now_ms();
 	pthread_mutex_init(&vm->gate, NULL);
 	pthread_mutex_init(&vm->stop_lock, NULL);
 	vm->balloon_thread.fd = -1;

@@ -22,6 +22,9 @@
 #include "virtio_pci.h"
 #include "virtio_thread.h"
 
+#define VM_SHARES	1000	/* unless asked for others */
+#define VM_SHARES_MAX	1000000
+
 /* What the user asked for; constant while the VM lives. */
 struct vm_config {
 	const char *device;
@@ -33,6 +36,8 @@ struct vm_config {
 	uint64_t memory;
 	enum mem_backend backend;
 	bool balloon;
+	uint64_t balloon_min;	/* bytes no target goes below */
+	unsigned int shares;	/* weight when memory is scarce */
 	bool console;
 	bool sandbox;
 	bool json;
@@ -117,6 +122,8 @@ void vm_join(struct vm *vm);
 const char *vm_stop_name(enum stop_reason reason);
 int vm_stop_status(const struct vm *vm);
 
+/* Since the VM began; CLOCK_MONOTONIC. */
 uint64_t vm_uptime_ms(const struct vm *vm);
+uint64_t vm_now_ms(void);
 
 #endif
