@@ -126,8 +126,8 @@ static int show_all(bool json)
 
 static void progress(const char *name, const json_t *b, bool end)
 {
-	static uint64_t last = UINT64_MAX;
-	uint64_t actual = num(b, "actual") / MIB;
+	static unsigned long long last = ~0ULL;
+	unsigned long long actual = num(b, "actual") / MIB;
 
 	if (!isatty(STDERR_FILENO) || (actual == last && !end))
 		return;
@@ -140,7 +140,7 @@ static void progress(const char *name, const json_t *b, bool end)
 static void explain(const char *name, const json_t *vm, unsigned long long before)
 {
 	const json_t *b = part(vm);
-	uint64_t actual = num(b, "actual"), target = num(b, "target");
+	unsigned long long actual = num(b, "actual"), target = num(b, "target");
 
 	if (flag(b, "broken"))
 		msg("%s: the guest's driver broke the device; it works again after the guest resets it",
@@ -161,7 +161,7 @@ static void explain(const char *name, const json_t *vm, unsigned long long befor
 /* Whether the guest is where it should be: not above, or as it was told to grow. */
 static bool reached(const json_t *b, uint64_t before)
 {
-	uint64_t actual = num(b, "actual"), target = num(b, "target");
+	unsigned long long actual = num(b, "actual"), target = num(b, "target");
 
 	return target < before ? actual <= target : actual >= target;
 }

@@ -197,7 +197,7 @@ json_t *ctl_balloon(struct vm *vm)
 	struct balloon_info info;
 
 	virtio_balloon_info(&vm->balloon, &info);
-	b = json_pack("{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	b = json_pack("{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 		      "driver", info.driver, "broken", info.broken,
 		      "reporting", info.reporting,
 		      "minimum", (json_int_t)vm->cfg->balloon_min,

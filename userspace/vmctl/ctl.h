@@ -66,5 +66,6 @@ json_t *ctl_request_json(const char *name, json_t *request);
 
 /* Ask every running VM; an array of the replies, refusals left out. */
 json_t *ctl_request_all(const char *cmd);
+json_t *ctl_request_all_json(json_t *request);
 
 #endif

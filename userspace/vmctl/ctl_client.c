@@ -104,14 +104,18 @@ static bool collect(const char *dir, const char *file, void *p)
 	return false;
 }
 
-json_t *ctl_request_all(const char *cmd)
+json_t *ctl_request_all_json(json_t *request)
 {
-	json_t *request = json_pack("{s:s}", "cmd", cmd);
 	struct all all = { request, json_array() };
 
 	each_socket(collect, &all);
 	json_decref(request);
 	return all.list;
+}
+
+json_t *ctl_request_all(const char *cmd)
+{
+	return ctl_request_all_json(json_pack("{s:s}", "cmd", cmd));
 }
 
 /* The name of the VM that runs as process @pid, in @name. */

@@ -18,8 +18,8 @@ struct command {
 	const char *help;
 };
 
-extern const struct command cmd_balloon, cmd_check, cmd_list, cmd_run, cmd_stat,
-	cmd_stop;
+extern const struct command cmd_balloon, cmd_check, cmd_list, cmd_policy, cmd_run,
+	cmd_stat, cmd_stop;
 
 /* What vmctl exits with; also in vmctl.8. */
 enum exit_status {

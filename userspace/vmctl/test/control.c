@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of the control socket's balloon requests and of the commands that use it. The VMs are
+ * processes with a socket and a balloon, whose guest does at once what its target says.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "tap.h"
+#include "util.h"
+
+static void wake(void *ctx)
+{
+	(void)ctx;
+}
+
+static void interrupt(void *transport, int queue)
+{
+	(void)transport;
+	(void)queue;
+}
+
+/* The guest: it gives what it is asked for but the last @keep bytes of it. */
+static void obey(struct virtio_balloon *b, uint64_t keep)
+{
+	uint64_t give = b->num_pages, most = (b->dev.mem->size - keep) / BALLOON_PAGE;
+
+	if (give > most)
+		give = most;
+	pthread_mutex_lock(&b->dev.lock);
+	b->nr_given = give;
+	b->actual = give;
+	b->stat_valid = 1u << BALLOON_S_AVAIL;
+	b->stat[BALLOON_S_AVAIL] = b->dev.mem->size - give * BALLOON_PAGE - keep;
+	b->stat_ms = vm_now_ms();
+	pthread_mutex_unlock(&b->dev.lock);
+}
+
+/* A VM that runs until it is killed. @keep 0: without a driver; -1: no balloon. */
+static pid_t fake(const char *name, uint64_t size, int64_t keep)
+{
+	struct vm_config cfg = {
+		.name = name, .device = "none", .kernel = "none", .memory = size,
+		.balloon = keep >= 0, .balloon_min = 16 * MIB, .shares = VM_SHARES,
+	};
+	static struct vm vm;
+	static struct ctl ctl;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	vm.cfg = &cfg;
+	vm.start_ms = vm_now_ms();
+	vm.stats_fd = -1;
+	pthread_mutex_init(&vm.stop_lock, NULL);
+	if (guest_mem_create(&vm.mem, size, MEM_ANON) || ctl_listen(&ctl, name))
+		_exit(1);
+	if (keep >= 0) {
+		virtio_balloon_init(&vm.balloon, &vm.mem, wake, NULL);
+		vm.balloon.dev.interrupt = interrupt;
+	}
+	if (keep > 0)
+		vm.balloon.dev.status = 15;
+	while (!vm.stop) {
+		struct pollfd fds[CTL_POLLS];
+		unsigned int nr = ctl_poll(&ctl, fds);
+
+		if (keep > 0)
+			obey(&vm.balloon, keep);
+		poll(fds, nr, 20);
+		ctl_serve(&ctl, &vm, fds, nr);
+	}
+	ctl_close(&ctl);
+	_exit(0);
+}
+
+static char output[65536];
+
+/* Run a vmctl command; its exit status, its output (both streams) in output. */
+static int run(const char *args)
+{
+	char line[256];
+	size_t n;
+	FILE *f;
+
+	snprintf(line, sizeof(line), "timeout 20 ./vmctl %s 2>&1", args);
+	f = popen(line, "r");
+	if (!f)
+		return -1;
+	n = fread(output, 1, sizeof(output) - 1, f);
+	output[n] = '\0';
+	return WEXITSTATUS(pclose(f));
+}
+
+static json_t *parse(void)
+{
+	return json_loads(output, JSON_DISABLE_EOF_CHECK, NULL);
+}
+
+static long long get(const char *name, const char *key)
+{
+	char args[128];
+	long long v = -1;
+	json_t *o;
+
+	snprintf(args, sizeof(args), "balloon %s --json", name);
+	if (run(args))
+		return -1;
+	o = parse();
+	if (json_object_get(json_object_get(o, "balloon"), key))
+		v = json_integer_value(json_object_get(json_object_get(o, "balloon"), key));
+	json_decref(o);
+	return v;
+}
+
+static void test_balloon(void)
+{
+	ok(run("balloon a 64M") == 0, "64 MiB: reached");
+	ok(get("a", "actual") == (long long)(64 * MIB) &&
+	   get("a", "target") == (long long)(64 * MIB), "and shown");
+	ok(run("balloon a 20M --wait 0.3") == 1 && strstr(output, "gave 24 MiB, 20 MiB are missing"),
+	   "20 MiB: the guest keeps 40");
+	ok(run("balloon a 10M") == 1 && strstr(output, "balloon-min") &&
+	   get("a", "target") == (long long)(20 * MIB), "below the minimum: refused");
+	ok(run("balloon a 257M") == 1 && strstr(output, "more than the VM's memory"),
+	   "above the size: refused");
+	ok(run("balloon a max") == 0 && get("a", "actual") == (long long)(256 * MIB), "max");
+	ok(run("balloon a 64Q") == 2, "a size that is none");
+	ok(run("balloon a 64M 32M") == 2, "two sizes");
+	ok(run("balloon a 64M --wait -1") == 2, "a wait before now");
+	ok(run("balloon none 64M") == 1 && strstr(output, "no such VM"), "no such VM");
+	ok(run("balloon idle 64M --wait 0.2") == 1 && strstr(output, "no balloon driver"),
+	   "a guest without the driver");
+	ok(run("balloon bare 64M") == 1 && strstr(output, "--no-balloon"), "a VM without a balloon");
+	ok(run("balloon") == 0 && strstr(output, "\na ") && strstr(output, "\nidle ") &&
+	   !strstr(output, "\nbare "), "all VMs in a table");
+	ok(run("balloon a") == 0 && strstr(output, "256M"), "one VM");
+	run("balloon idle max");
+}
+
+static void test_requests(void)
+{
+	json_t *r;
+
+	r = ctl_request_json("a", json_pack("{s:s, s:s}", "cmd", "balloon", "target", "1"));
+	ok(!r, "a target that is a string is refused");
+	r = ctl_request_json("a", json_pack("{s:s, s:i}", "cmd", "balloon", "target", -1));
+	ok(!r, "a negative one too");
+	r = ctl_request_json("a", json_pack("{s:s}", "cmd", "balloons"));
+	ok(!r, "an unknown request too");
+	ok(get("a", "target") == (long long)(256 * MIB), "and nothing has changed");
+}
+
+/* What a round of the policy said of a VM; a new reference. */
+static json_t *round_vm(const char *name)
+{
+	json_t *o = parse(), *vm, *hit = NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "vms"), i, vm)
+		if (!strcmp(json_string_value(json_object_get(vm, "name")), name))
+			hit = json_incref(vm);
+	json_decref(o);
+	return hit;
+}
+
+static void test_policy(void)
+{
+	json_t *vm;
+
+	ok(run("policy --once --budget 10G --json") == 0, "plenty: a round");
+	vm = round_vm("a");
+	ok(vm && json_is_false(json_object_get(vm, "set")), "nobody is told anything");
+	json_decref(vm);
+	ok(run("policy --once --budget 1M --json --dry-run") == 0, "scarce, dry run");
+	vm = round_vm("a");
+	ok(vm && json_is_true(json_object_get(vm, "set")) &&
+	   json_integer_value(json_object_get(vm, "goal")) == (json_int_t)(16 * MIB),
+	   "it would be told its minimum");
+	json_decref(vm);
+	ok(get("a", "target") == (long long)(256 * MIB), "but is not");
+	ok(run("policy --once --budget 1M") == 0 && strstr(output, "taking") &&
+	   strstr(output, "a: 256 -> 16 MiB"), "scarce: it says so");
+	ok(get("a", "target") == (long long)(16 * MIB), "and does");
+	ok(run("policy --budget 0") == 2 && run("policy --tax 1") == 2 &&
+	   run("policy --interval 0") == 2 && run("policy now") == 2, "bad options");
+	ok(run("policy --budget 10G --once --release") == 0 &&
+	   get("a", "target") == (long long)(256 * MIB), "--release gives back");
+}
+
+int main(void)
+{
+	char dir[] = "/tmp/vmctl-control-XXXXXX", path[64];
+	pid_t pid[3];
+
+	if (!mkdtemp(dir) || setenv("XDG_RUNTIME_DIR", dir, 1))
+		return 1;
+	pid[0] = fake("a", 256 * MIB, 40 * MIB);
+	pid[1] = fake("idle", 128 * MIB, 0);
+	pid[2] = fake("bare", 128 * MIB, -1);
+	for (int i = 0; i < 100 && (run("list") || !strstr(output, "\na ") ||
+				    !strstr(output, "\nidle ") || !strstr(output, "\nbare ")); i++)
+		usleep(50000);
+	test_balloon();
+	test_requests();
+	test_policy();
+	run("stop a idle bare");
+	for (unsigned int i = 0; i < ARRAY_SIZE(pid); i++) {
+		int status;
+
+		ok(waitpid(pid[i], &status, 0) == pid[i] && !status, "VM %u ended well", i);
+	}
+	snprintf(path, sizeof(path), "%s/emys", dir);
+	rmdir(path);
+	rmdir(dir);
+	return tap_done();
+}
