@@ -200,6 +200,7 @@ static void print_end(struct vm *vm)
 /* From a created VM to its end; the exit status. */
 static int run_vm(struct vm *vm, int signal_fd)
 {
+	struct follow follow;
 	struct ctl ctl;
 	int status = EXIT_FAIL;
 
@@ -213,16 +214,18 @@ static int run_vm(struct vm *vm, int signal_fd)
 		ctl_close(&ctl);
 		return EXIT_FAIL;
 	}
+	follow_open(&follow, vm);
 	console_init(&vm->console, vm->cfg->console, vm->event_fd);
 	if (vm->cfg->sandbox && sandbox_enter())
 		vm_stop(vm, STOP_INTERNAL, 0, -1, "sandbox");
 	vm_open_gate(vm);
-	monitor_run(vm, &ctl, signal_fd);
+	monitor_run(vm, &ctl, &follow, signal_fd);
 	vm_join(vm);
 	console_flush(&vm->console);
 	console_restore();
 	print_end(vm);
 	status = vm_stop_status(vm);
+	follow_close(&follow);
 	ctl_close(&ctl);
 	return status;
 }

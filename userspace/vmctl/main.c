@@ -27,7 +27,7 @@ static const struct command cmd_help = {
 
 static const struct command *const commands[] = {
 	&cmd_run, &cmd_check, &cmd_list, &cmd_stat, &cmd_stop, &cmd_balloon,
-	&cmd_policy, &cmd_version, &cmd_help,
+	&cmd_policy, &cmd_top, &cmd_version, &cmd_help,
 };
 
 static int run_version(int argc, char **argv)

@@ -112,9 +112,10 @@ static int time_left(struct vm *vm, bool flush)
 	return ms;
 }
 
-void monitor_run(struct vm *vm, struct ctl *ctl, int signal_fd)
+void monitor_run(struct vm *vm, struct ctl *ctl, struct follow *follow,
+		 int signal_fd)
 {
-	enum { EVENT, SIGNAL, INPUT, CTL };
+	enum { EVENT, SIGNAL, INPUT, FOLLOW, CTL };
 	struct pollfd fds[CTL + CTL_POLLS];
 	bool flush = false;
 	uint64_t count;
@@ -130,6 +131,7 @@ void monitor_run(struct vm *vm, struct ctl *ctl, int signal_fd)
 			console_wants_input(&vm->console) ? STDIN_FILENO : -1,
 			POLLIN, 0
 		};
+		fds[FOLLOW] = (struct pollfd){ follow->fd, POLLIN, 0 };
 		nr = ctl_poll(ctl, fds + CTL);
 		timeout = time_left(vm, flush);
 		rc = poll(fds, CTL + nr, timeout);
@@ -151,6 +153,8 @@ void monitor_run(struct vm *vm, struct ctl *ctl, int signal_fd)
 			take_signal(vm, signal_fd);
 		if (fds[INPUT].revents)
 			take_input(vm);
+		if (fds[FOLLOW].revents)
+			follow_serve(follow, vm);
 		ctl_serve(ctl, vm, fds + CTL, nr);
 	}
 }

@@ -4,6 +4,7 @@
 #define MONITOR_H
 
 #include "ctl.h"
+#include "follow.h"
 #include "vm.h"
 
 /*
@@ -13,6 +14,7 @@
 int monitor_signals(void);
 
 /* Serve the VM until it is to stop. */
-void monitor_run(struct vm *vm, struct ctl *ctl, int signal_fd);
+void monitor_run(struct vm *vm, struct ctl *ctl, struct follow *follow,
+		 int signal_fd);
 
 #endif

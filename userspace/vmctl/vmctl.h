@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command cmd_balloon, cmd_check, cmd_list, cmd_policy, cmd_run,
-	cmd_stat, cmd_stop;
+	cmd_stat, cmd_stop, cmd_top;
 
 /* What vmctl exits with; also in vmctl.8. */
 enum exit_status {

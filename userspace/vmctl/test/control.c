@@ -193,6 +193,25 @@ static void test_policy(void)
 	   get("a", "target") == (long long)(256 * MIB), "--release gives back");
 }
 
+static void test_top(void)
+{
+	json_t *o, *vms, *host;
+
+	ok(run("top --batch=2 -i 0.1") == 0 && strstr(output, "\na ") &&
+	   strstr(output, "\nbare ") && strstr(output, "256M"), "top --batch: all VMs");
+	ok(run("top --json -i 0.1") == 0, "top --json");
+	o = parse();
+	vms = json_object_get(o, "vms");
+	host = json_object_get(o, "host");
+	ok(json_array_size(vms) == 3 &&
+	   json_integer_value(json_object_get(host, "total")) > 0, "three VMs and the host");
+	json_decref(o);
+	ok(run("top --batch=0") == 2 && run("top --interval 0") == 2 && run("top a") == 2,
+	   "bad options");
+	ok(setenv("TERM", "none-such", 1) == 0 && run("top") == 1 && strstr(output, "no terminal"),
+	   "a terminal that nobody knows");
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/vmctl-control-XXXXXX", path[64];
@@ -209,6 +228,7 @@ int main(void)
 	test_balloon();
 	test_requests();
 	test_policy();
+	test_top();
 	run("stop a idle bare");
 	for (unsigned int i = 0; i < ARRAY_SIZE(pid); i++) {
 		int status;
