@@ -18,7 +18,7 @@ u64 region_pack(const struct region_record *rec)
 	unsigned int at = 0;
 	u64 bits = 0;
 
-#define X(field, width)	bits |= (u64)rec->field << at; at += (width);
+#define X(field, width)	{ bits |= (u64)rec->field << at; at += (width); }
 	RECORD_FIELDS(X)
 #undef X
 	return bits;
@@ -28,7 +28,7 @@ struct region_record region_unpack(u64 bits)
 {
 	struct region_record rec = { 0 };
 
-#define X(field, width)	rec.field = bits & ((1u << (width)) - 1); bits >>= (width);
+#define X(field, width)	{ rec.field = bits & ((1u << (width)) - 1); bits >>= (width); }
 	RECORD_FIELDS(X)
 #undef X
 	return rec;
