@@ -71,7 +71,7 @@ struct emys_vm {
 	struct list_head link;			/* all VMs, under vms_lock of vm.c */
 	u32 id;					/* (c) unique while the module lives */
 	pid_t owner;				/* (c) tgid of the creator */
-	kuid_t uid;				/* (c) its effective user: may set what is the VM's own */
+	kuid_t uid;				/* (c) its effective user, who may set its policy */
 	bool dead;				/* set once, by vm_kill() or vm_broken() */
 
 	struct xarray vcpus;			/* index -> emys_vcpu; [L] to add */

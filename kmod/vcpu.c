@@ -199,8 +199,8 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 static bool irq_window_open(struct emys_vcpu *vcpu)
 {
 	return !vcpu->vmx.user_irq_valid && !vcpu->ev.interrupt.injected &&
-	       !vcpu->ev.interrupt.waiting && !vcpu->ev.exception.pending && !vcpu->ev.exception.injected &&
-	       vmx_interrupt_allowed(vcpu);
+	       !vcpu->ev.interrupt.waiting && !vcpu->ev.exception.pending &&
+	       !vcpu->ev.exception.injected && vmx_interrupt_allowed(vcpu);
 }
 
 /* What every return to the VMM tells beside the reason. */
