@@ -19,6 +19,7 @@
 
 enum {
 	OPT_BACKEND = 0x100,
+	OPT_MERGEABLE,
 	OPT_NAME,
 	OPT_TIMEOUT,
 	OPT_JSON,
@@ -39,6 +40,7 @@ static const struct option options[] = {
 	{ "initrd", required_argument, NULL, 'i' },
 	{ "cmdline", required_argument, NULL, 'a' },
 	{ "mem-backend", required_argument, NULL, OPT_BACKEND },
+	{ "mergeable", no_argument, NULL, OPT_MERGEABLE },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -123,6 +125,9 @@ static int parse_option(int opt, struct vm_config *c)
 		return 0;
 	case OPT_BACKEND:
 		return parse_backend(optarg, &c->backend);
+	case OPT_MERGEABLE:
+		c->mergeable = true;
+		return 0;
 	case OPT_NAME:
 		if (!ctl_name_ok(optarg))
 			return bad("name", optarg, "must be 1 to 64 of letters, digits, '.', '_' and '-', not starting with '.' or '-'");
@@ -303,6 +308,7 @@ const struct command cmd_run = {
 "  -i, --initrd FILE       initial RAM disk, or the multiboot module\n"
 "  -a, --cmdline STRING    kernel command line (default \"console=ttyS0\")\n"
 "      --mem-backend emys|anon  memory owned by the module, or anonymous\n"
+"      --mergeable         let the host's KSM merge anonymous memory\n"
 "      --name NAME         for list, stat and stop (default vm<PID>)\n"
 "      --timeout SECONDS   stop the VM after that time\n"
 "      --json              at the end, one JSON object on stderr\n"

@@ -85,6 +85,21 @@ int guest_mem_create(struct guest_mem *mem, uint64_t size,
 	return 0;
 }
 
+int guest_mem_mergeable(const struct guest_mem *mem)
+{
+	int rc = -EINVAL;
+
+	if (strcmp(mem->backend, "anon")) {
+		msg("memory: KSM merges anonymous memory only; see vmctl dedup for that of emys");
+		return rc;
+	}
+	if (!madvise(mem->base, mem->size, MADV_MERGEABLE))
+		return 0;
+	rc = -errno;
+	msg("memory: this host has no KSM: %s", strerror(-rc));
+	return rc;
+}
+
 void guest_mem_destroy(struct guest_mem *mem)
 {
 	if (mem->map)

@@ -45,6 +45,8 @@ struct e820_entry {
  */
 int guest_mem_create(struct guest_mem *mem, uint64_t size,
 		     enum mem_backend want);
+/* Let the host's KSM merge it. 0, or a negative errno after a message: -EINVAL, memory of emys's */
+int guest_mem_mergeable(const struct guest_mem *mem);
 void guest_mem_destroy(struct guest_mem *mem);
 
 /* Host address of guest physical [gpa, gpa + len), NULL if not all of it RAM */

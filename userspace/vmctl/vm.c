@@ -387,6 +387,8 @@ int vm_create(struct vm *vm, const struct vm_config *cfg)
 	vm->run_size = rc;
 
 	rc = guest_mem_create(&vm->mem, cfg->memory, cfg->backend);
+	if (!rc && cfg->mergeable)
+		rc = guest_mem_mergeable(&vm->mem);
 	rc = rc ?: load_kernel(vm);
 	rc = rc ?: create_chips(vm);
 	rc = rc ?: set_slot(vm, 0, 0, vm->mem.low, 0);

@@ -35,6 +35,7 @@ struct vm_config {
 	unsigned int cpus;
 	uint64_t memory;
 	enum mem_backend backend;
+	bool mergeable;
 	bool balloon;
 	uint64_t balloon_min;	/* bytes no target goes below */
 	unsigned int shares;	/* weight when memory is scarce */

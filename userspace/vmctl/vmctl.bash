@@ -21,7 +21,7 @@ _vmctl()
 	case $cmd in
 	run)
 		COMPREPLY=($(compgen -W "--device --cpus --memory --kernel --initrd --cmdline
-			--mem-backend --name --timeout --json --no-console --no-balloon --no-sandbox
+			--mem-backend --mergeable --name --timeout --json --no-console --no-balloon --no-sandbox
 			--debug-port --exit-port --verbose --help" -- "$cur")) ;;
 	check)
 		COMPREPLY=($(compgen -W "--device --json --help" -- "$cur")) ;;
