@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bench/dedup-tool: what bench/dedup needs beside a shell in the emulated host.
+ *
+ * usage: dedup-tool wait SECONDS FILE TEXT
+ *		until a line of FILE begins with TEXT; status 1 when time is up or a guest is wrong
+ *	  dedup-tool ksm PASSES
+ *		so many full passes of the host's KSM, exactly; prints the ticks of ksmd for each
+ *	  dedup-tool join DOMAIN PID...
+ *		these VMMs' VMs go into the domain; 0: each into its own
+ *	  dedup-tool algorithm DOMAIN NAME
+ *		the domain's algorithm; its thread does not scan by itself, its counters start at 0
+ *	  dedup-tool scan DOMAIN PASSES
+ *		so many passes of emys; prints the ticks of each and the domain's counters
+ *	  dedup-tool cloned PID PID
+ *		tell emys that the second VM is a copy of the first; prints ticks and pages merged
+ *	  dedup-tool object PID
+ *		the id of its memory object; its VM is in a domain of its own
+ *	  dedup-tool clone PID MIB OBJECT
+ *		a VM with a copy of the memory of the VMM PID, OBJECT or 0 for anonymous memory; says "@ready", writes to a part of it
+ *		with every line "go" ("@done N"), ends with another line
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nl.h"
+
+#define PAGE	4096ul
+#define KSM	"/sys/kernel/mm/ksm/"
+#define VMS	"/sys/kernel/debug/emys/vms"
+#define OBJECTS	"/sys/kernel/debug/emys/objects"
+/* a clone writes to every so many of its pages in a round */
+#define STRIDE	37
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "dedup-tool: ");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	exit(1);
+}
+
+static unsigned long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static void nap_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static uint64_t tsc(void)
+{
+	uint32_t lo, hi;
+
+	asm volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+/* Ticks of the TSC in a second of the kernel's clock, by which it accounts processor time. */
+static double tsc_hz(void)
+{
+	unsigned long long ns = now_ns();
+	uint64_t t = tsc();
+
+	nap_ms(200);
+	ns = now_ns() - ns;
+	return (tsc() - t) * 1e9 / ns;
+}
+
+static int wait_for(char **argv)
+{
+	unsigned long long end = now_ns() + atof(argv[0]) * 1e9;
+	static char line[65536];
+	bool found = false;
+	FILE *f;
+
+	do {
+		f = fopen(argv[1], "r");
+		while (f && fgets(line, sizeof(line), f)) {
+			line[strcspn(line, "\r\n")] = 0;
+			if (!strncmp(line, "@wrong", 6))
+				die("%s: %s", argv[1], line);
+			found |= !strcmp(line, argv[2]);
+		}
+		if (f)
+			fclose(f);
+		if (found)
+			return 0;
+		nap_ms(20);
+	} while (now_ns() < end);
+	die("%s: no '%s' in time", argv[1], argv[2]);
+}
+
+/* -- KSM --------------------------------------------------------------------- */
+
+static unsigned long long ksm_get(const char *name)
+{
+	unsigned long long v;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), KSM "%s", name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%llu", &v) != 1)
+		die("%s: %s", path, strerror(errno));
+	fclose(f);
+	return v;
+}
+
+static void ksm_set(const char *name, unsigned long long v)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), KSM "%s", name);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%llu", v) < 0 || fclose(f))
+		die("%s: %s", path, strerror(errno));
+}
+
+static int find_ksmd(void)
+{
+	DIR *proc = opendir("/proc");
+	char path[300], name[32];
+	struct dirent *d;
+	int pid = 0;
+	FILE *f;
+
+	while (proc && !pid && (d = readdir(proc))) {
+		if (!isdigit(d->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fgets(name, sizeof(name), f) && !strcmp(name, "ksmd\n"))
+			pid = atoi(d->d_name);
+		fclose(f);
+	}
+	if (!pid)
+		die("no ksmd");
+	closedir(proc);
+	return pid;
+}
+
+static unsigned long long ran_ns(int pid)
+{
+	unsigned long long ns;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%llu", &ns) != 1)
+		die("%s: %s", path, strerror(errno));
+	fclose(f);
+	return ns;
+}
+
+/*
+ * A batch ends with a pass, however large it may be, and ksmd then sleeps; another time to sleep
+ * wakes it. So each batch is one pass, from its first page to its last.
+ */
+static int ksm(char **argv)
+{
+	int passes = atoi(argv[0]), pid = find_ksmd();
+	unsigned long long was, ns, sleep_ms = ksm_get("sleep_millisecs") | 1 << 21;
+	double hz = tsc_hz();
+
+	ksm_set("pages_to_scan", 1u << 30);
+	for (int i = 0; i < passes; i++) {
+		was = ksm_get("full_scans");
+		ns = ran_ns(pid);
+		sleep_ms ^= 1;
+		ksm_set("sleep_millisecs", sleep_ms);
+		ksm_set("run", 1);
+		do {
+			nap_ms(50);
+		} while (ksm_get("full_scans") == was);
+		nap_ms(5);
+		if (ksm_get("full_scans") != was + 1)
+			die("more than one pass");
+		printf("@pass ticks=%.0f shared=%llu sharing=%llu unshared=%llu volatile=%llu\n",
+		       (ran_ns(pid) - ns) * hz / 1e9, ksm_get("pages_shared"),
+		       ksm_get("pages_sharing"), ksm_get("pages_unshared"),
+		       ksm_get("pages_volatile"));
+		fflush(stdout);
+	}
+	return 0;
+}
+
+/* -- emys -------------------------------------------------------------------- */
+
+static const char * const stats[EMYS_A_DEDUP_STATS_MAX + 1] = {
+	[EMYS_A_DEDUP_STATS_SCANNED] = "scanned",
+	[EMYS_A_DEDUP_STATS_SKIPPED] = "skipped",
+	[EMYS_A_DEDUP_STATS_VOLATILE] = "volatile",
+	[EMYS_A_DEDUP_STATS_COMPARED] = "compared",
+	[EMYS_A_DEDUP_STATS_FUTILE] = "futile",
+	[EMYS_A_DEDUP_STATS_HASH_STEPS] = "hash-steps",
+	[EMYS_A_DEDUP_STATS_MERGED] = "merged",
+	[EMYS_A_DEDUP_STATS_ZEROED] = "zeroed",
+	[EMYS_A_DEDUP_STATS_REFUSED] = "refused",
+	[EMYS_A_DEDUP_STATS_RACED] = "raced",
+	[EMYS_A_DEDUP_STATS_BYTES] = "bytes",
+	[EMYS_A_DEDUP_STATS_TICKS] = "engine-ticks",
+	[EMYS_A_DEDUP_STATS_STABLE] = "stable",
+	[EMYS_A_DEDUP_STATS_SHARING] = "sharing",
+	[EMYS_A_DEDUP_STATS_UNSTABLE] = "unstable",
+	[EMYS_A_DEDUP_STATS_RECLASSIFIED] = "reclassified",
+	[EMYS_A_DEDUP_STATS_CLASS_MIN] = "class-min",
+	[EMYS_A_DEDUP_STATS_CLASS_MAX] = "class-max",
+};
+
+static const char * const algorithms[] = { "emys", "ksm", "cmd-address", "cmd-count", "cmd-subpage" };
+
+static void must(struct nl *nl, int rc, const char *what)
+{
+	if (rc)
+		die("%s: %s %s", what, strerror(-rc), nl->text);
+}
+
+static uint32_t vm_of(struct nl *nl, int pid)
+{
+	static struct nl_vm vms[64];
+	int n = nl_vms(nl, vms, 64);
+
+	for (int i = 0; i < n && i < 64; i++)
+		if (vms[i].a[EMYS_A_VM_PID] == (uint64_t)pid)
+			return vms[i].a[EMYS_A_VM_ID];
+	die("process %d has no VM", pid);
+}
+
+static int join(char **argv)
+{
+	uint32_t domain = strtoul(*argv, NULL, 0);
+	struct nl *nl = nl_open();
+
+	while (*++argv)
+		must(nl, nl_vm_domain(nl, vm_of(nl, atoi(*argv)), domain), "domain");
+	return 0;
+}
+
+static int algorithm(char **argv)
+{
+	uint32_t domain = strtoul(argv[0], NULL, 0), i = 0;
+	struct nl *nl = nl_open();
+
+	while (strcmp(algorithms[i], argv[1]))
+		if (++i == sizeof(algorithms) / sizeof(*algorithms))
+			die("no algorithm %s", argv[1]);
+	must(nl, nl_domain_policy(nl, domain, EMYS_A_DEDUP_POLICY_RUN, 0), "run");
+	must(nl, nl_domain_policy(nl, domain, EMYS_A_DEDUP_POLICY_ALGORITHM, i), "algorithm");
+	must(nl, nl_domain_reset(nl, domain), "reset");
+	return 0;
+}
+
+/* This process's own time, by the clock that ksmd's is accounted with. */
+static uint64_t my_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static int scan(char **argv)
+{
+	uint32_t domain = strtoul(argv[0], NULL, 0);
+	struct nl *nl = nl_open();
+	static struct nl_domain d;
+	double hz = tsc_hz();
+	uint64_t ns;
+
+	for (int i = atoi(argv[1]); i; i--) {
+		ns = my_ns();
+		must(nl, nl_scan(nl, domain, 1), "scan");
+		ns = my_ns() - ns;
+		must(nl, nl_domain_get(nl, domain, &d), "domain");
+		printf("@pass ticks=%.0f zero=%llu copied=%llu resident=%llu", ns * hz / 1e9,
+		       (unsigned long long)d.counts[EMYS_A_COUNTS_ZERO],
+		       (unsigned long long)d.counts[EMYS_A_COUNTS_COPIED],
+		       (unsigned long long)d.counts[EMYS_A_COUNTS_RESIDENT]);
+		for (int k = 0; k <= EMYS_A_DEDUP_STATS_MAX; k++)
+			if (stats[k])
+				printf(" %s=%llu", stats[k], (unsigned long long)d.stats[k]);
+		printf("\n");
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int cloned(char **argv)
+{
+	struct nl *nl = nl_open();
+	uint32_t from = vm_of(nl, atoi(argv[0])), to = vm_of(nl, atoi(argv[1]));
+	double hz = tsc_hz();
+	u64 merged;
+	uint64_t ns = my_ns();
+
+	must(nl, nl_clone_vm(nl, from, to, &merged), "clone");
+	ns = my_ns() - ns;
+	printf("@cloned ticks=%.0f merged=%llu\n", ns * hz / 1e9, (unsigned long long)merged);
+	return 0;
+}
+
+/* -- a clone -------------------------------------------------------------------- */
+
+/* The mapping of a VMM that has just the size of the guest's memory. */
+static uint64_t find_memory(int pid, uint64_t size, bool emys)
+{
+	char path[64], line[512];
+	uint64_t from, to;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &from, &to) == 2 && to - from == size &&
+		    !!strstr(line, "emys-mem") == emys && strstr(line, " rw")) {
+			fclose(f);
+			return from;
+		}
+	die("%s: no guest memory", path);
+}
+
+/* The VM's id, by its creator. */
+static unsigned int debugfs_vm(int pid)
+{
+	FILE *f = fopen(VMS, "r");
+	unsigned int id;
+	char line[512];
+	int owner;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "vm %u: owner %d", &id, &owner) == 2 && owner == pid) {
+			fclose(f);
+			return id;
+		}
+	die(VMS ": no VM of %d", pid);
+}
+
+static int object(char **argv)
+{
+	unsigned int vm = debugfs_vm(atoi(argv[0])), id, domain;
+	FILE *f = fopen(OBJECTS, "r");
+	char line[1024];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "object %u domain %u", &id, &domain) == 2 &&
+		    domain == (1u << 31 | vm)) {
+			printf("%u\n", id);
+			return 0;
+		}
+	die(OBJECTS ": no object of VM %u", vm);
+}
+
+/* Which pages of owned memory there are. */
+static void present_emys(unsigned int object, uint64_t pages, uint8_t *present)
+{
+	FILE *f = fopen(OBJECTS, "r");
+	unsigned long index, count;
+	unsigned int id;
+	char line[1024];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "pages %u %lu %lu", &id, &index, &count) == 3 && id == object &&
+		    index + count <= pages)
+			memset(present + index, 1, count);
+	if (!f)
+		die(OBJECTS ": %s", strerror(errno));
+	fclose(f);
+}
+
+/* Which pages of anonymous memory there are. */
+static void present_anon(int pid, uint64_t at, uint64_t pages, uint8_t *present)
+{
+	uint64_t entry[512];
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY);
+	for (uint64_t i = 0; i < pages; i += 512) {
+		if (pread(fd, entry, sizeof(entry), (at / PAGE + i) * 8) != sizeof(entry))
+			die("%s: %s", path, strerror(errno));
+		for (uint64_t k = 0; k < 512; k++)
+			present[i + k] = entry[k] >> 63;
+	}
+	close(fd);
+}
+
+static void copy(int pid, uint64_t at, uint64_t pages, const uint8_t *present, uint8_t *to)
+{
+	uint64_t i, n;
+
+	for (i = 0; i < pages; i += n) {
+		for (n = 1; i + n < pages && n < 512 && present[i + n] == present[i]; n++)
+			;
+		struct iovec local = { to + i * PAGE, n * PAGE };
+		struct iovec remote = { (void *)(at + i * PAGE), n * PAGE };
+
+		if (present[i] &&
+		    process_vm_readv(pid, &local, 1, &remote, 1, 0) != (ssize_t)(n * PAGE))
+			die("page %lu: %s", i, strerror(errno));
+	}
+}
+
+static void *clone_memory(uint64_t size, bool emys)
+{
+	int fd = emys ? open("/dev/emys-mem", O_RDWR | O_CLOEXEC) : -1;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       emys ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, fd, 0);
+
+	if (p == MAP_FAILED || (!emys && madvise(p, size, MADV_MERGEABLE)))
+		die("memory: %s", strerror(errno));
+	return p;
+}
+
+static void clone_vm(const char *device, void *memory, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = size, .userspace_addr = (uintptr_t)memory,
+	};
+	int dev = open(device, O_RDWR | O_CLOEXEC), vm;
+
+	vm = dev < 0 ? -1 : ioctl(dev, KVM_CREATE_VM, 0);
+	if (vm < 0 || ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
+		die("%s: %s", device, strerror(errno));
+}
+
+static int clone_of(char **argv)
+{
+	uint64_t size = strtoull(argv[1], NULL, 0) << 20, pages = size / PAGE, at, i;
+	unsigned int object = strtoul(argv[2], NULL, 0);
+	bool emys = object;
+	uint8_t *present = calloc(pages, 1), *memory;
+	int pid = atoi(argv[0]);
+	unsigned int nr = 0;
+	char line[64];
+
+	at = find_memory(pid, size, emys);
+	if (!present)
+		die("no memory");
+	if (emys)
+		present_emys(object, pages, present);
+	else
+		present_anon(pid, at, pages, present);
+	memory = clone_memory(size, emys);
+	copy(pid, at, pages, present, memory);
+	clone_vm(emys ? "/dev/emys" : "/dev/kvm", memory, size);
+	printf("@ready clone\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin) && !strncmp(line, "go", 2)) {
+		nr++;
+		for (i = nr % STRIDE; i < pages; i += STRIDE)
+			if (present[i])
+				*(volatile uint64_t *)(memory + i * PAGE) = nr;
+		printf("@done %u\n", nr);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int args;
+		int (*run)(char **argv);
+	} commands[] = {
+		{ "wait", 3, wait_for }, { "ksm", 1, ksm }, { "join", 2, join },
+		{ "algorithm", 2, algorithm }, { "scan", 2, scan }, { "cloned", 2, cloned },
+		{ "object", 1, object }, { "clone", 3, clone_of },
+	};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (argc >= commands[i].args + 2 && !strcmp(argv[1], commands[i].name))
+			return commands[i].run(argv + 2);
+	die("%s: see the head of dedup-tool.c", argc > 1 ? argv[1] : "no command");
+}
