@@ -40,7 +40,8 @@ static int zap_wrong_leaf(struct emys_vm *vm, gfn_t gfn)
 	idx = srcu_read_lock(&vm->mem.srcu);
 	slot = mem_slot_find(mem_slots(&vm->mem), gfn);
 	if (slot && slot->file)
-		mem_zap_slot(slot, mem_slot_index(slot, gfn), mem_slot_index(slot, gfn), NULL, &zap);
+		mem_zap_slot(slot, mem_slot_index(slot, gfn), mem_slot_index(slot, gfn), NULL,
+			     &zap);
 	else
 		mem_zap(vm, gfn, gfn + 1, true, &zap);
 	srcu_read_unlock(&vm->mem.srcu, idx);

@@ -30,12 +30,13 @@
  *
  * All calls here: process context, may sleep, no lock of kmod/mem held, take the
  * object's lock. Never from memory reclaim (a shrinker's callbacks): pages are allocated
- * and user faults waited for under that lock. An object is used with a reference; when its file is gone
- * ("dead", phase one of its end) every call says -ESTALE, and it holds no page.
+ * and user faults waited for under that lock. An object is used with a reference; when its
+ * file is gone ("dead", phase one of its end) every call says -ESTALE, and it holds no page.
  */
 #ifndef _EMYS_MEM_OWNED_H
 #define _EMYS_MEM_OWNED_H
 
+#include <linux/bits.h>
 #include <linux/mm_types.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -45,7 +46,7 @@ struct emys_vm;
 struct mem_object;
 
 #define MEM_BLOCK_ORDER		9
-#define MEM_BLOCK_PAGES		(1UL << MEM_BLOCK_ORDER)	/* 2 MiB */
+#define MEM_BLOCK_PAGES		BIT(MEM_BLOCK_ORDER)	/* 2 MiB */
 
 enum mem_page_state {
 	MEM_ABSENT,
@@ -129,7 +130,7 @@ struct mem_page {
 	struct page *page;		/* with a reference; NULL when the state has none */
 	enum mem_page_state state;
 	bool large;			/* in a block */
-	struct mem_shared *shared;	/* of a SHARED page; only its owner knows whether it still lives */
+	struct mem_shared *shared;	/* of a SHARED page; its owner knows whether it lives on */
 };
 
 /* 0, -ESTALE. mem_page_put() is due after 0. */
@@ -167,7 +168,7 @@ int mem_harvest(struct mem_object *obj, pgoff_t first, unsigned long n, unsigned
  *	call kmod/mem; the owner may free it afterwards
  */
 struct mem_shared {
-	spinlock_t lock;
+	spinlock_t lock;		/* @users, @page */
 	unsigned long users;
 	struct page *page;
 	u32 domain;
@@ -180,13 +181,16 @@ struct page *mem_shared_get(struct mem_shared *sh);
 /*
  * The private page at @index, which must still be @page (the caller holds one reference), becomes
  * @sh's page, @sh->users = 1. The rest of @sh is initialised by this. From then on its content is
- * constant. -EAGAIN: it is another page by now, or in a block; -EBUSY: others hold references; -EXDEV:
- * the object has left @sh->domain (told under the object's lock, so a merge never races with a move).
+ * constant, and @sh->gone() may be called at any time.
+ * -EAGAIN: it is another page by now, or in a block; -EBUSY: others hold references;
+ * -EXDEV: the object has left @sh->domain (told under the object's lock, so a merge never
+ * races with a move).
  */
 int mem_share(struct mem_object *obj, pgoff_t index, struct page *page, struct mem_shared *sh);
 /*
  * Replace the private page at @index, still @page (the caller holds one reference), by @sh's,
- * when both hold the same: write access is taken, then they are compared.
+ * when both hold the same: write access is taken, then they are compared. The caller sees to
+ * it that @sh is not freed meanwhile, though its last user may go.
  * -EAGAIN, -EBUSY, -EXDEV as mem_share(); -ENOENT @sh is gone; -EILSEQ the contents differ.
  * @bytes: += bytes compared.
  */
@@ -197,8 +201,8 @@ int mem_drop_zero(struct mem_object *obj, pgoff_t index, struct page *page, u64 
 /* Give private copies to all SHARED pages in the range. -ENOMEM part-way, -EINTR, -ESTALE. */
 int mem_unshare(struct mem_object *obj, pgoff_t first, unsigned long n);
 /*
- * Free the pages in the range: states as above; whole blocks go whole, others break. Pages that were
- * ABSENT stay so. What guest and VMM had mapped is unmapped and flushed before it returns.
+ * Free the pages in the range: states as above; whole blocks go whole, others break. Pages that
+ * were ABSENT stay so. What guest and VMM had mapped is unmapped and flushed before it returns.
  * Also fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) and madvise(MADV_REMOVE)
  * on the VMM's mapping. Takes no memory. 0, -ESTALE, -EINTR (fatal signal; some are freed).
  */
@@ -216,8 +220,9 @@ pgoff_t mem_block_next(struct mem_object *obj, pgoff_t index);
  */
 int mem_break(struct mem_object *obj, pgoff_t index);
 /*
- * Make one block of the 512 pages around @index again; 0 when it is one. All must be PRIVATE. When they still are the
- * frames of one block in order nothing is copied; else they are, into a new block.
+ * Make one block of the 512 pages around @index again; 0 when it is one. All must be PRIVATE.
+ * When they still are the frames of one block in order nothing is copied; else they are, into a
+ * new block.
  * The EPT gets a large leaf at the next fault, or at once when the range is mapped.
  * -EAGAIN some page is not private; -EBUSY others hold references; -ENOMEM no block to be had;
  * -ESTALE.
