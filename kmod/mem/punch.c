@@ -24,15 +24,18 @@ static void punch_run(struct mem_object *obj, pgoff_t first, pgoff_t last)
 {
 	bool block = object_in_block(obj, first);
 	bool whole = last - first == MEM_BLOCK_PAGES - 1;
+	pgoff_t run = round_down(first, MEM_BLOCK_PAGES);
 	unsigned long index;
 	void *entry;
 
 	if (block) {
-		object_set_block(obj, round_down(first, MEM_BLOCK_PAGES), false);
+		object_set_block(obj, run, false);
 		if (whole)
 			obj->counts.blocks_freed++;
 		else
 			obj->counts.blocks_broken++;
+		/* As with mem_break(): nobody has looked at them singly before */
+		object_mark_dirty(obj, run, run + MEM_BLOCK_PAGES - 1);
 	}
 	object_unmap(obj, first, last, block && !whole);
 	xa_for_each_range(&obj->pages, index, entry, first, last)
