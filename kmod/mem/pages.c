@@ -5,6 +5,7 @@
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
 
+#include "../trace.h"
 #include "private.h"
 
 #define PAGE_GFP	(GFP_USER | __GFP_ACCOUNT)
@@ -63,6 +64,7 @@ int object_set(struct mem_object *obj, pgoff_t index, void *entry)
 	if (entry)
 		xa_set_mark(&obj->pages, index, OBJECT_DIRTY);
 	count_step(&obj->counts, from, to);
+	trace_emys_page_state(obj->id, index, from, to);
 	return 0;
 }
 
