@@ -14,9 +14,9 @@
 /* -- objects (object.c: life; user.c: the VMM's mappings) ---------------------- */
 
 /**
- * struct mem_object - one open of /dev/emys-mem
+ * struct mem_object - one open of /dev/emys-mem, or one file of a mounted emys-mem
  *
- * The struct is counted; its pages belong to @file and go with it ("dead").
+ * The struct is counted; its pages go with its inode ("dead").
  *
  * @lock: read to use a page (and to map it somewhere), write to change one
  * @pages: [lock] index -> entry, see below. The marks change under xa_lock alone:
@@ -27,11 +27,11 @@
  *			hold of by somebody else who still has it
  * @counts: [lock] but for state[MEM_ABSENT], which is worked out
  * @slots: [lock] mem_slot.link: all that map it
- * @dead: [lock] the file is gone, and the pages
+ * @dead: [lock] the inode is gone, and the pages
  * @domain, @domain_vm: [lock] to write; the VM that brought it there
  * @blocks_off: see mem_object_blocks()
  * @size: (a) bytes in use as far as known: the largest end of an mmap or slot
- * @inode: of @file, so that unmapping hits nobody else; not to be used when dead
+ * @inode: its own, so that unmapping hits nobody else; not to be used when dead
  */
 struct mem_object {
 	struct rw_semaphore lock;
@@ -47,6 +47,8 @@ struct mem_object {
 	atomic64_t size;
 	struct inode *inode;
 };
+
+#define OBJECT_MAX	BIT_ULL(EPT_GPA_BITS)	/* bytes; more no guest can have */
 
 #define OBJECT_BLOCK	XA_MARK_0
 #define OBJECT_DIRTY	XA_MARK_1

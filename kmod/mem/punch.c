@@ -78,5 +78,5 @@ long object_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		return -EOPNOTSUPP;
 	if (!PAGE_ALIGNED(offset) || !PAGE_ALIGNED(len))
 		return -EINVAL;
-	return mem_punch(file->private_data, offset >> PAGE_SHIFT, len >> PAGE_SHIFT);
+	return mem_punch(file_inode(file)->i_private, offset >> PAGE_SHIFT, len >> PAGE_SHIFT);
 }

@@ -65,7 +65,7 @@ static int find_for_write(struct mem_object *obj, struct vm_fault *vmf)
 static vm_fault_t object_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	struct mem_object *obj = vma->vm_file->private_data;
+	struct mem_object *obj = file_inode(vma->vm_file)->i_private;
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	int err;
 
@@ -88,7 +88,7 @@ static vm_fault_t object_fault(struct vm_fault *vmf)
 
 static vm_fault_t object_page_mkwrite(struct vm_fault *vmf)
 {
-	struct mem_object *obj = vmf->vma->vm_file->private_data;
+	struct mem_object *obj = file_inode(vmf->vma->vm_file)->i_private;
 	pgoff_t index = vmf->pgoff;
 	bool usable, same;
 	void *entry;
@@ -118,13 +118,15 @@ static const struct vm_operations_struct object_vm_ops = {
 
 int object_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct mem_object *obj = file->private_data;
-	u64 end = ((u64)vma->vm_pgoff << PAGE_SHIFT) + vma->vm_end - vma->vm_start;
+	struct mem_object *obj = file_inode(file)->i_private;
+	u64 end = vma->vm_pgoff + vma_pages(vma);
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	if (end > OBJECT_MAX >> PAGE_SHIFT)
+		return -EOVERFLOW;
 	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);
 	vma->vm_ops = &object_vm_ops;
-	object_grow(obj, end);
+	object_grow(obj, end << PAGE_SHIFT);
 	return 0;
 }

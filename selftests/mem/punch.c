@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mem/punch: pages given away by MADV_REMOVE, and how they come back */
 #include <linux/falloc.h>
-#include <sys/uio.h>
 #include <pthread.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "objects.h"
@@ -188,14 +190,67 @@ static void test_errors(void)
 	CHECK_ERRNO(madvise(mem + 1, 4096, MADV_REMOVE), EINVAL);
 	CHECK_OK(madvise(mem, 0, MADV_REMOVE));
 	CHECK_EQ(*mem, 5);
-	/* pages cannot be locked into memory and given away */
-	if (!mlock(mem, 4096)) {
-		CHECK_ERRNO(madvise(mem, 4096, MADV_REMOVE), EINVAL);
-		CHECK_EQ(*mem, 5);
-	}
+	CHECK_ERRNO(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 1ull << 48), EOVERFLOW);
 	fd = CHECK_OK(open("/dev/emys-mem", O_RDONLY));
 	CHECK_ERRNO(mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0), EINVAL);
 	CHECK_ERRNO(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EACCES);
+}
+
+/*
+ * A VMM that calls fallocate() on the file it mapped, as QEMU does: the file has a name in a
+ * mounted emys-mem. It lives as long as the name or a user of it.
+ */
+static void test_named(void)
+{
+	char dir[40], path[64];
+	u64 before = module_stat("pages");
+	struct setup s = { 0 };
+
+	REQUIRE(ksft_is_emys(), "only emys has memory of its own");
+	snprintf(dir, sizeof(dir), "/tmp/emys-mem.%d", getpid());
+	CHECK_OK(mkdir(dir, 0700));
+	CHECK_OK(mount("none", dir, "emys-mem", 0, NULL));
+	snprintf(path, sizeof(path), "%s/ram", dir);
+	CHECK_ERRNO(open(path, O_RDWR), ENOENT);
+	s.fd = CHECK_OK(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+	s.id = object_newest();
+	CHECK_OK(ftruncate(s.fd, SIZE));
+	CHECK_EQ(lseek(s.fd, 0, SEEK_END), SIZE);
+	s.mem = object_map(s.fd, SIZE);
+	s.vm = vm_create();
+	s.vcpu = vcpu_add(s.vm, 0);
+	vm_region(s.vm, 1, 0, A, SIZE, s.mem);
+	fill(&s);
+	CHECK_EQ(module_stat("pages"), before + PAGES);
+	CHECK_OK(fallocate(s.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * 4096, 7 * 4096));
+	CHECK_EQ(module_stat("pages"), before + PAGES - 7);
+	CHECK_EQ(look(&s)->state[BALLOONED], 7);
+	CHECK_EQ(*word(&s, 4), 5);
+	CHECK_EQ(*word(&s, 5), 0);
+	CHECK_EQ(*word(&s, 12), 13);
+
+	CHECK_ERRNO(fallocate(s.fd, 0, 0, SIZE), EOPNOTSUPP);
+	CHECK_ERRNO(fallocate(s.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5, 4096), EINVAL);
+	CHECK_ERRNO(ftruncate(s.fd, SIZE / 2), EINVAL);
+	CHECK_ERRNO(mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, s.fd, 0), EINVAL);
+	CHECK_ERRNO(mmap(NULL, SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, s.fd, 0), EPERM);
+	CHECK_ERRNO(umount(dir), EBUSY);
+
+	vm_free(s.vm);
+	CHECK_OK(munmap(s.mem, SIZE));
+	CHECK_OK(close(s.fd));
+	CHECK_EQ(look(&s)->state[PRIVATE], PAGES - 6);
+	CHECK_OK(unlink(path));
+	CHECK(!object_read(s.id, &s.o));
+	/* and with a name at the end */
+	s.fd = CHECK_OK(open(path, O_RDWR | O_CREAT, 0600));
+	s.mem = object_map(s.fd, SIZE);
+	*word(&s, 3) = 1;
+	CHECK_OK(munmap(s.mem, SIZE));
+	CHECK_OK(close(s.fd));
+	CHECK_OK(umount(dir));
+	CHECK_EQ(module_stat("pages"), before);
+	CHECK_OK(rmdir(dir));
 }
 
 /* -- with a guest that runs ------------------------------------------------------- */
@@ -261,5 +316,6 @@ KSFT_MAIN(
 	{ "punch: what was never there", test_absent },
 	{ "punch: a page held by the kernel", test_held },
 	{ "punch: errors", test_errors },
+	{ "punch: fallocate() on a named file", test_named },
 	{ "punch: under a guest that writes", test_storm, 60 },
 )
