@@ -43,9 +43,9 @@ tell()
 # hears NAME PATTERN SECONDS: the guest prints a line like that.
 hears()
 {
-	for _ in $(seq $(($3 * 5))); do
+	for _ in $(seq "$3"); do
 		tr -d '\r' <"/tmp/$1.out" | grep -q "$2" && return 0
-		sleep 0.2
+		sleep 1
 	done
 	echo "# $1 does not say $2:"
 	tr -d '\r' <"/tmp/$1.out" | tail -n 15 | sed 's/^/# /'
@@ -84,14 +84,13 @@ free_mib()
 	sed -n 's/^MemAvailable: *//p' /proc/meminfo | awk '{ print int($1 / 1024) }'
 }
 
-# dirty NAME: the guest fills 144 MiB, checks them, and gives them back to its kernel.
+# dirty NAME: the guest fills about 85 MiB with 45 copies of a file and looks at some of them.
 dirty()
 {
-	rm -f "/tmp/$1.mark"
 	turn=$((turn + 1))
-	tell "$1" "yes 0123456789abcde | head -c 144m >/tmp/hog; md5sum </tmp/hog; echo filled$turn"
-	hears "$1" "^filled$turn" 120 || return 1
-	tr -d '\r' <"/tmp/$1.out" | grep -B1 "^filled$turn" | grep -q "$sum"
+	tell "$1" "for i in \$(seq 45); do cat /bin/busybox >/tmp/hog\$i || break; done; \
+sums=\$(md5sum /bin/busybox /tmp/hog1 /tmp/hog23 /tmp/hog45 | cut -c1-32 | sort -u | wc -l); echo filled$turn \$i \$sums"
+	hears "$1" "filled$turn 45 1\$" 120
 }
 turn=0
 
@@ -109,17 +108,16 @@ nothing_left()
 
 echo "TAP version 13"
 cat guest/initrd.img modules.cpio >/tmp/initrd
-sum=$(yes 0123456789abcde | head -c 150994944 | md5sum)
 
 start hand 256M --balloon-min 32M
 driver hand
 ok $? "Debian's driver takes the balloon"
-# 144 MiB are touched and then free in the guest: the host still has to hold them.
+# 100 MiB are touched and then free in the guest: the host still has to hold them.
 dirty hand
-ok $? "the guest fills 144 MiB"
+ok $? "the guest fills 100 MiB"
 before=$(held hand) free=$(free_mib)
-tell hand "rm /tmp/hog; echo removed"
-hears hand "^removed" 20
+tell hand "rm /tmp/hog*; echo removed"
+hears hand removed 20
 vmctl balloon hand 64M
 status=$?
 after=$(held hand) now=$(free_mib)
@@ -129,7 +127,7 @@ ok $? "64 of 256 MiB by hand"
 # vmctl's own memory counts with anonymous memory.
 most=64
 [ "$device" = /dev/emys ] || most=72
-[ "$before" -ge 144 ] && [ "$after" -le $most ] && [ $((now - free)) -ge $((before - after - 16)) ]
+[ "$before" -ge 120 ] && [ "$after" -le $most ] && [ $((now - free)) -ge $((before - after - 16)) ]
 ok $? "the host has the rest within the command"
 [ "$(value hand kept)" = 0 ]
 ok $? "it could free all of it"
@@ -152,9 +150,9 @@ status=$?
 ok $? "and a VM that is not there"
 
 # The guest needs more than it has: its balloon lets go before anything is killed.
-dirty hand && ! grep -q "Out of memory" /tmp/hand.out && [ "$(value hand actual)" -ge $((140 << 20)) ]
+dirty hand && ! grep -q "Out of memory" /tmp/hand.out && [ "$(value hand actual)" -ge $((110 << 20)) ]
 ok $? "the guest survives want of memory by deflation"
-tell hand "rm /tmp/hog"
+tell hand "rm /tmp/hog*"
 vmctl balloon hand max && [ "$(value hand actual)" = $((256 << 20)) ]
 ok $? "all of it back"
 dirty hand
@@ -163,15 +161,15 @@ ok $? "and it holds what is written there"
 ok $? "statistics come from the guest"
 
 before=$(held hand)
-tell hand "rm /tmp/hog"
+tell hand "rm /tmp/hog*"
 after=$before
-for _ in $(seq 300); do
+for _ in $(seq 60); do
 	after=$(held hand)
-	[ $((before - after)) -ge 100 ] && break
-	sleep 0.2
+	[ $((before - after)) -ge 70 ] && break
+	sleep 1
 done
 echo "# held $before MiB, then $after"
-[ $((before - after)) -ge 100 ] && [ "$(value hand actual)" = $((256 << 20)) ]
+[ $((before - after)) -ge 70 ] && [ "$(value hand actual)" = $((256 << 20)) ]
 ok $? "pages that are free in the guest are reported and freed"
 
 tell hand "poweroff -f"
