@@ -28,6 +28,7 @@
 #include <linux/uidgid.h>
 #include <linux/xarray.h>
 
+#include "balloon/balloon.h"
 #include "irqchip/irqchip.h"
 #include "mem/mem.h"
 #include "stats.h"
@@ -98,6 +99,7 @@ struct emys_vm {
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */
 	struct emys_vm_stats stats;
+	struct emys_vm_reclaim reclaim;		/* balloon/ */
 };
 
 /* Events of a vCPU, in the terms of struct kvm_vcpu_events. [V] */

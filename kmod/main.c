@@ -25,11 +25,16 @@ static int __init emys_init(void)
 	r = stats_init();
 	if (r)
 		goto err_dedup;
-	r = dev_init();
+	r = emys_balloon_init();
 	if (r)
 		goto err_stats;
+	r = dev_init();
+	if (r)
+		goto err_balloon;
 	return 0;
 
+err_balloon:
+	emys_balloon_exit();
 err_stats:
 	stats_exit();
 err_dedup:
@@ -46,6 +51,7 @@ err_vmx:
 static void __exit emys_exit(void)
 {
 	dev_exit();
+	emys_balloon_exit();
 	stats_exit();
 	emys_dedup_exit();
 	mem_dev_exit();
