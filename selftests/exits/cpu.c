@@ -105,12 +105,7 @@ static void guest_user(void)
 /* HLT, WBINVD, INVD, INVLPG, and RDPMC without CR4.PCE, are #GP at CPL 3. */
 static void test_user(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_user, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_user);
 }
 
 static void guest_pause(void)
@@ -201,12 +196,7 @@ static void guest_vmcall(void)
 /* VMCALL: a number that is not known is -KVM_ENOSYS, CPL 3 is -KVM_EPERM. */
 static void test_vmcall(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_vmcall, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_vmcall);
 }
 
 #define UD(insn)							\
@@ -320,12 +310,7 @@ static void guest_umip(void)
 /* Descriptor-table registers; CR4.UMIP, where CPUID has it, hides them. */
 static void test_tables(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_umip, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_umip);
 }
 
 static void guest_rdtsc(void)

@@ -211,12 +211,7 @@ static void guest_user(u64 arg)
 /* CPUID is not privileged. */
 static void test_user(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_user, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_user);
 }
 
 /* KVM_GET_CPUID2 gives back what was set; one entry too few is E2BIG. */

@@ -538,12 +538,7 @@ static void guest_user_cr(void)
 /* At CPL 3 every control-register instruction is #GP(0). */
 static void test_user_cr(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_user_cr, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_user_cr);
 }
 
 static void guest_absent_cr(void)

@@ -295,12 +295,7 @@ static void guest_user_dr(void)
 /* At CPL 3 a debug-register access is #GP(0). */
 static void test_user_dr(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_user_dr, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_user_dr);
 }
 
 static void guest_set_dr(void)

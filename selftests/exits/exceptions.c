@@ -186,12 +186,7 @@ static void guest_ac(void)
 /* Alignment checks: CR0.AM, RFLAGS.AC and CPL 3 together. */
 static void test_ac(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_ac, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_ac);
 }
 
 static void guest_fpu_faults(void)

@@ -327,12 +327,7 @@ static void guest_user(void)
 /* At CPL 3 with IOPL 0 and no I/O permission map, a port is #GP(0). */
 static void test_user(void)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu = vcpu_add(vm, 0);
-
-	vm_map_user(vm);
-	vcpu_call(vcpu, guest_user, 0);
-	vcpu_done(vcpu);
+	guest_run_user(guest_user);
 }
 
 static void guest_many(void)

@@ -21,20 +21,7 @@ static void on_irq(struct guest_frame *frame)
 
 static struct vcpu *start(void *fn)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu;
-
-	vm_irqchip(vm);
-	vcpu = vcpu_add(vm, 0);
-	vcpu_call(vcpu, fn, 0);
-	return vcpu;
-}
-
-static void line(struct vcpu *vcpu, u32 pin, u32 level)
-{
-	struct kvm_irq_level l = { .irq = pin, .level = level };
-
-	CHECK_OK(ioctl(vcpu->vm->fd, KVM_IRQ_LINE, &l));
+	return vcpu_with_irqchip(fn, 0);
 }
 
 static void guest_registers(void)
@@ -93,18 +80,18 @@ static void test_edge(void)
 	struct vcpu *vcpu = start(guest_edge);
 
 	vcpu_sync(vcpu, 1);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_sync(vcpu, 2);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_sync(vcpu, 3);
-	line(vcpu, PIN, 0);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 0);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_sync(vcpu, 4);
-	line(vcpu, PIN, 0);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 0);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_sync(vcpu, 5);
-	line(vcpu, PIN, 0);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 0);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_done(vcpu);
 }
 
@@ -152,18 +139,18 @@ static void test_level(void)
 	int i;
 
 	vcpu_sync(vcpu, 1);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 1);
 	for (i = 1; i <= 3; i++) {
 		vcpu_expect(vcpu, KVM_EXIT_IO);
 		CHECK_EQ(vcpu->run->io.port, EOI_PORT);
 		if (i == 3)
-			line(vcpu, PIN, 0);
+			vm_line(vcpu->vm, PIN, 0);
 	}
 	vcpu_sync(vcpu, 2);
 	vcpu_sync(vcpu, 3);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_expect(vcpu, KVM_EXIT_IO);
-	line(vcpu, PIN, 0);
+	vm_line(vcpu->vm, PIN, 0);
 	vcpu_done(vcpu);
 }
 
@@ -238,7 +225,7 @@ static void test_chip(void)
 	c.chip.ioapic.redirtbl[PIN].bits = VECTOR;
 	CHECK_OK(ioctl(vcpu->vm->fd, KVM_SET_IRQCHIP, &c));
 	vcpu_sync(vcpu, 2);
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_done(vcpu);
 	c.chip_id = 77;
 	CHECK_ERRNO(ioctl(vcpu->vm->fd, KVM_GET_IRQCHIP, &c), EINVAL);
@@ -275,8 +262,8 @@ static void test_logical(void)
 
 	for (i = 1; i <= 3; i++) {
 		vcpu_sync(vcpu, i);
-		line(vcpu, PIN, 1);
-		line(vcpu, PIN, 0);
+		vm_line(vcpu->vm, PIN, 1);
+		vm_line(vcpu->vm, PIN, 0);
 	}
 	vcpu_done(vcpu);
 }
@@ -304,8 +291,8 @@ static void test_halted(void)
 
 	for (i = 1; i <= 3; i++) {
 		vcpu_sync(vcpu, i);
-		line(vcpu, PIN, 1);
-		line(vcpu, PIN, 0);
+		vm_line(vcpu->vm, PIN, 1);
+		vm_line(vcpu->vm, PIN, 0);
 	}
 	vcpu_done(vcpu);
 }

@@ -21,14 +21,8 @@ static void on_irq(struct guest_frame *frame)
 
 static struct vcpu *start(void *fn, u64 arg)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu;
-
 	REQUIRE(dev_cap(KVM_CAP_IRQFD) > 0, "no KVM_CAP_IRQFD");
-	vm_irqchip(vm);
-	vcpu = vcpu_add(vm, 0);
-	vcpu_call(vcpu, fn, arg);
-	return vcpu;
+	return vcpu_with_irqchip(fn, arg);
 }
 
 static int event(void)

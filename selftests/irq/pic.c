@@ -29,26 +29,13 @@ static void on_irq(struct guest_frame *frame)
 
 static struct vcpu *start(void *fn)
 {
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu;
-
-	vm_irqchip(vm);
-	vcpu = vcpu_add(vm, 0);
-	vcpu_call(vcpu, fn, 0);
-	return vcpu;
-}
-
-static void line(struct vcpu *vcpu, u32 irq, u32 level)
-{
-	struct kvm_irq_level l = { .irq = irq, .level = level };
-
-	CHECK_OK(ioctl(vcpu->vm->fd, KVM_IRQ_LINE, &l));
+	return vcpu_with_irqchip(fn, 0);
 }
 
 static void pulse(struct vcpu *vcpu, u32 irq)
 {
-	line(vcpu, irq, 1);
-	line(vcpu, irq, 0);
+	vm_line(vcpu->vm, irq, 1);
+	vm_line(vcpu->vm, irq, 0);
 }
 
 static void setup(u16 mask)
@@ -93,9 +80,9 @@ static void test_lines(void)
 	vcpu_sync(vcpu, 2);
 	pulse(vcpu, 12);
 	vcpu_sync(vcpu, 3);
-	line(vcpu, 3, 1);
+	vm_line(vcpu->vm, 3, 1);
 	vcpu_sync(vcpu, 4);
-	line(vcpu, 3, 0);
+	vm_line(vcpu->vm, 3, 0);
 	vcpu_done(vcpu);
 }
 
@@ -142,8 +129,8 @@ static void test_registers(void)
 	struct vcpu *vcpu = start(guest_registers);
 
 	vcpu_sync(vcpu, 1);
-	line(vcpu, 4, 1);
-	line(vcpu, 9, 1);
+	vm_line(vcpu->vm, 4, 1);
+	vm_line(vcpu->vm, 9, 1);
 	vcpu_done(vcpu);
 }
 
@@ -170,11 +157,11 @@ static void test_level(void)
 	int i;
 
 	vcpu_sync(vcpu, 1);
-	line(vcpu, 5, 1);
+	vm_line(vcpu->vm, 5, 1);
 	for (i = 1; i <= 3; i++) {
 		vcpu_expect(vcpu, KVM_EXIT_IO);
 		if (i == 3)
-			line(vcpu, 5, 0);
+			vm_line(vcpu->vm, 5, 0);
 	}
 	vcpu_done(vcpu);
 }
@@ -202,7 +189,7 @@ static void test_lint0(void)
 	struct vcpu *vcpu = start(guest_lint0);
 
 	vcpu_sync(vcpu, 1);
-	line(vcpu, 6, 1);
+	vm_line(vcpu->vm, 6, 1);
 	vcpu_sync(vcpu, 2);
 	/* KVM 6.1 looks at the PIC again only when the PIC's output changes */
 	if (ksft_is_emys())
@@ -233,9 +220,9 @@ static void test_no_apic(void)
 	struct vcpu *vcpu = start(guest_real);
 
 	vcpu_sync(vcpu, 1);
-	line(vcpu, 7, 1);
+	vm_line(vcpu->vm, 7, 1);
 	vcpu_sync(vcpu, 2);
-	line(vcpu, 10, 1);
+	vm_line(vcpu->vm, 10, 1);
 	vcpu_done(vcpu);
 }
 

@@ -24,24 +24,6 @@ static void on_irq(struct guest_frame *frame)
 	apic_eoi();
 }
 
-static struct vcpu *start(void *fn, u64 arg)
-{
-	struct vm *vm = vm_create();
-	struct vcpu *vcpu;
-
-	vm_irqchip(vm);
-	vcpu = vcpu_add(vm, 0);
-	vcpu_call(vcpu, fn, arg);
-	return vcpu;
-}
-
-static void line(struct vcpu *vcpu, u32 gsi, u32 level)
-{
-	struct kvm_irq_level l = { .irq = gsi, .level = level };
-
-	CHECK_OK(ioctl(vcpu->vm->fd, KVM_IRQ_LINE, &l));
-}
-
 static void guest_wait(u64 x2)
 {
 	guest_handlers[VECTOR] = on_irq;
@@ -70,7 +52,7 @@ static void test_msi(void)
 	u64 x2;
 
 	for (x2 = 0; x2 < 2; x2++) {
-		vcpu = start(guest_wait, x2);
+		vcpu = vcpu_with_irqchip(guest_wait, x2);
 		vcpu_sync(vcpu, 1);
 		msi.address_lo = 0xfee00000;
 		msi.flags = 0;
@@ -119,22 +101,22 @@ static const struct kvm_irq_routing_entry pin_route = {
  */
 static void test_routes(void)
 {
-	struct vcpu *vcpu = start(guest_wait, 0);
+	struct vcpu *vcpu = vcpu_with_irqchip(guest_wait, 0);
 	struct routes r = { .head.nr = 2, .e = { msi_route, pin_route } };
 
 	vcpu_sync(vcpu, 1);
 	CHECK_OK(set_routes(vcpu, &r));
-	line(vcpu, GSI, 1);
+	vm_line(vcpu->vm, GSI, 1);
 	vcpu_sync(vcpu, 2);
 	CHECK_EQ(vcpu->uc.arg[1], 1);
 	CHECK_EQ(vcpu->uc.arg[2], 0);
-	line(vcpu, GSI + 1, 1);
-	line(vcpu, GSI + 1, 0);
+	vm_line(vcpu->vm, GSI + 1, 1);
+	vm_line(vcpu->vm, GSI + 1, 0);
 	vcpu_sync(vcpu, 3);
 	CHECK_EQ(vcpu->uc.arg[1], 1);
 	CHECK_EQ(vcpu->uc.arg[2], 1);
 	/* the default route of pin 20 is gone */
-	line(vcpu, PIN, 1);
+	vm_line(vcpu->vm, PIN, 1);
 	vcpu_sync(vcpu, 4);
 	CHECK_EQ(vcpu->uc.arg[2], 1);
 	vcpu_done(vcpu);
@@ -143,7 +125,7 @@ static void test_routes(void)
 /* Routes that cannot be are EINVAL, and the old table stays. */
 static void test_bad_routes(void)
 {
-	struct vcpu *vcpu = start(guest_wait, 0);
+	struct vcpu *vcpu = vcpu_with_irqchip(guest_wait, 0);
 	struct routes r = { .head.nr = 1, .e = { msi_route } };
 
 	vcpu_sync(vcpu, 1);
@@ -167,7 +149,7 @@ static void test_bad_routes(void)
 	CHECK_ERRNO(set_routes(vcpu, &r), EINVAL);
 	r.head.nr = 1;
 	CHECK_ERRNO(ioctl(vcpu->vm->fd, KVM_SET_GSI_ROUTING, 1), EFAULT);
-	line(vcpu, GSI, 1);
+	vm_line(vcpu->vm, GSI, 1);
 	vcpu_sync(vcpu, 2);
 	CHECK_EQ(vcpu->uc.arg[1], 1);
 }
@@ -182,7 +164,7 @@ static void test_irqfd(void)
 	int fd;
 
 	REQUIRE(dev_cap(KVM_CAP_IRQFD) > 0, "no KVM_CAP_IRQFD");
-	vcpu = start(guest_wait, 0);
+	vcpu = vcpu_with_irqchip(guest_wait, 0);
 	vcpu_sync(vcpu, 1);
 	CHECK_OK(set_routes(vcpu, &r));
 	fd = CHECK_OK(eventfd(0, EFD_CLOEXEC));
@@ -247,7 +229,7 @@ static void test_ioeventfd(void)
 	struct vcpu *vcpu;
 
 	REQUIRE(dev_cap(KVM_CAP_IOEVENTFD) > 0, "no KVM_CAP_IOEVENTFD");
-	vcpu = start(guest_ioeventfd, 0);
+	vcpu = vcpu_with_irqchip(guest_ioeventfd, 0);
 	pio.fd = CHECK_OK(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	mmio.fd = CHECK_OK(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	CHECK_OK(ioctl(vcpu->vm->fd, KVM_IOEVENTFD, &pio));

@@ -227,6 +227,13 @@ void vm_irqchip(struct vm *vm)
 	CHECK_OK(ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0));
 }
 
+void vm_line(struct vm *vm, u32 gsi, u32 level)
+{
+	struct kvm_irq_level l = { .irq = gsi, .level = level };
+
+	CHECK_OK(ioctl(vm->fd, KVM_IRQ_LINE, &l));
+}
+
 struct kvm_cpuid_entry2 *vcpu_leaf(struct vcpu *vcpu, u32 leaf, u32 sub)
 {
 	unsigned int i;
@@ -531,6 +538,28 @@ void guest_run(void *fn, u64 arg)
 	vcpu_call(vcpu, fn, arg);
 	vcpu_done(vcpu);
 	vm_free(vm);
+}
+
+void guest_run_user(void *fn)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_add(vm, 0);
+
+	vm_map_user(vm);
+	vcpu_call(vcpu, fn, 0);
+	vcpu_done(vcpu);
+	vm_free(vm);
+}
+
+struct vcpu *vcpu_with_irqchip(void *fn, u64 arg)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu;
+
+	vm_irqchip(vm);
+	vcpu = vcpu_add(vm, 0);
+	vcpu_call(vcpu, fn, arg);
+	return vcpu;
 }
 
 static struct kvm_run *volatile kick_run;

@@ -78,6 +78,8 @@ void vm_free(struct vm *vm);
 
 /* KVM_CREATE_IRQCHIP; before the first vCPU */
 void vm_irqchip(struct vm *vm);
+/* KVM_IRQ_LINE */
+void vm_line(struct vm *vm, u32 gsi, u32 level);
 /* -1 and errno on failure */
 int vm_try_region(struct vm *vm, u32 slot, u32 flags, u64 gpa, u64 size,
 		  void *hva);
@@ -107,6 +109,8 @@ struct vcpu *vcpu_add_reset(struct vm *vm, unsigned int id);
 void vcpu_long_mode(struct vcpu *vcpu);
 /* the next run starts FN(ARG) on this vCPU's own stack */
 void vcpu_call(struct vcpu *vcpu, void *fn, u64 arg);
+/* a VM with interrupt controllers and one vCPU that is to run FN(ARG) */
+struct vcpu *vcpu_with_irqchip(void *fn, u64 arg);
 /* find a leaf in vcpu->cpuid, NULL where there is none */
 struct kvm_cpuid_entry2 *vcpu_leaf(struct vcpu *vcpu, u32 leaf, u32 sub);
 /* hand vcpu->cpuid, changed, to the kernel; before the first run */
@@ -129,6 +133,8 @@ void vcpu_sync(struct vcpu *vcpu, u64 stage);
 void vcpu_done(struct vcpu *vcpu);
 /* vm_create, vcpu_add, vcpu_call, vcpu_done, vm_free */
 void guest_run(void *fn, u64 arg);
+/* the same where every page is CPL 3's too: FN calls guest_user_call() */
+void guest_run_user(void *fn);
 /* set the immediate_exit of this vCPU after USEC of time, by a signal */
 void vcpu_kick_after(struct vcpu *vcpu, unsigned int usec);
 void vcpu_kick_cancel(void);
