@@ -109,15 +109,29 @@ def read(path):
         return f.read()
 
 
-def machine(args, run_dir, command, words, **how):
-    """A machine in run_dir that runs the shell text COMMAND after loading its modules."""
+def machine(args, run_dir, command, words, again=None, **how):
+    """A machine in run_dir that runs the shell text COMMAND after loading its modules.
+
+    AGAIN is the same for a second kernel, which the program "again" starts from /payload/again.
+    """
     kernel = get("kernel", args.kernel)
     made = Machine(get("emulator"), get("boot", args.kernel), get("base") + "/initrd", run_dir,
                    HERE)
     archive = payload.Archive()
     setup = fill(archive, args, kernel)
-    for name, data in how.pop("files", {}).items():
+    files = how.pop("files", {})
+    for name, data in files.items():
         archive.file(name, data, 0o600)
+    if again:
+        second = payload.Archive()
+        fill(second, args, kernel)
+        for name, data in files.items():
+            second.file(name, data, 0o600)
+        second.file("run/control", payload.control(setup, again))
+        second.write(made.path("second"))
+        archive.file("payload/again/initrd", read(made.base) + read(made.path("second")))
+        for name in ("flat", "place", "setup"):
+            archive.file("payload/again/" + name, read(made.boot + "/" + name))
     archive.file("run/control", payload.control(setup, command))
     archive.write(made.path("payload"))
     cmdline = [CMDLINE, "mitigations=" + args.mitigations]

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "sum.h"
@@ -15,19 +16,23 @@ static void on_term(int sig)
 	over = 1;
 }
 
-/* neighbor DEVICE READY-FILE: a wrong result is a failure */
+/*
+ * neighbor DEVICE READY-FILE [PAUSE]: a wrong result is a failure. PAUSE is in
+ * microseconds, between two runs of the guest.
+ */
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_term };
-	unsigned long n = 0;
+	unsigned long n = 0, pause;
 	struct vcpu *vcpu;
 	int fd;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: %s DEVICE READY-FILE\n", argv[0]);
+	if (argc != 3 && argc != 4) {
+		fprintf(stderr, "usage: %s DEVICE READY-FILE [PAUSE]\n", argv[0]);
 		return KSFT_FAIL;
 	}
 	ksft_device = argv[1];
+	pause = argc == 4 ? strtoul(argv[3], NULL, 0) : 3000;
 	sigaction(SIGTERM, &sa, NULL);
 	vcpu = vcpu_add(vm_create(), 0);
 	sum_run(vcpu, n++);
@@ -36,7 +41,8 @@ int main(int argc, char **argv)
 		close(fd);
 	while (!over) {
 		sum_run(vcpu, n++);
-		usleep(3000);
+		if (pause)
+			usleep(pause);
 	}
 	printf("TAP version 13\n1..1\n# %lu runs on %s\n", n, argv[1]);
 	printf("ok 1 neighbor: every run right\n");
