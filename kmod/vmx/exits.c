@@ -56,8 +56,10 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 	case 1:
 		/* The exit leaves DR6 alone and reports what it would have got. */
 		qual = vmcs_readl(EXIT_QUALIFICATION);
-		if (vcpu->debug.control && vmx_debug_takes_db(vcpu, qual))
+		if (vcpu->debug.control && vmx_debug_takes_db(vcpu, qual)) {
+			vmx_events_runs_again(vcpu, info);
 			return VMX_EXIT_PENDING;
+		}
 		if (vcpu->vmx.dr_loaded)
 			get_debugreg(vcpu->dr.dr6, 6);
 		vcpu->dr.dr6 = (vcpu->dr.dr6 & ~0xfull) | (qual & (0xf | BIT(13) | BIT(14)));
@@ -70,9 +72,14 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 		vmx_queue_exception(vcpu, 1, false, 0);
 		return EMYS_RESUME;
 	case X86_TRAP_AC:
-		/* Else it is the host that has split locks raise it. */
-		if (!checks_alignment(vcpu))
+		/*
+		 * Else it is the host that has split locks raise it; an IRET locks the
+		 * descriptors that it marks as accessed.
+		 */
+		if (!checks_alignment(vcpu)) {
+			vmx_events_runs_again(vcpu, info);
 			return VMX_EXIT_PENDING;
+		}
 		vmx_queue_exception(vcpu, X86_TRAP_AC, true, 0);
 		return EMYS_RESUME;
 	}

@@ -19,6 +19,7 @@ extern const char go_0[], go_1[], go_2[];
 extern const char gi_0[], gi_1[];
 extern const char gw_0[], gw_1[], gw_2[];
 extern const char gq_0[], gq_1[], gq_2[], gq_3[];
+extern const char gn_0[];
 
 static volatile u64 count[256], rips[256], watched;
 
@@ -348,6 +349,39 @@ static void test_breakpoints(void)
 	vcpu_done(vcpu);
 }
 
+static void guest_nmi(void)
+{
+	guest_handlers[NMI_VECTOR] = record;
+	asm volatile("mov $0x2f0, %%edx\n"
+		     "outb %%al, %%dx\n"
+		     ".globl gn_0\n"
+		     "gn_0: nop\n" : : : "rdx", "memory");
+	GUEST_ASSERT_EQ(count[NMI_VECTOR], 2);
+}
+
+/* A stop before the IRET of an NMI's handler does not let the next NMI in. */
+static void test_nmi_iret(void)
+{
+	struct vcpu *vcpu = start(guest_nmi);
+	struct kvm_vcpu_events ev;
+
+	REQUIRE(host_has_breakpoints(), "this CPU has no breakpoints");
+	vcpu_expect(vcpu, KVM_EXIT_IO);
+	CHECK_OK(ioctl(vcpu->fd, KVM_NMI));
+	set_debug(vcpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP, (uintptr_t)guest_iret,
+		  DR7_FIXED | 2);
+	vcpu_expect(vcpu, KVM_EXIT_DEBUG);
+	CHECK_EQ(vcpu->run->debug.arch.pc, (uintptr_t)guest_iret);
+	vcpu_get_events(vcpu, &ev);
+	CHECK_EQ(ev.nmi.masked, 1);
+	CHECK_OK(ioctl(vcpu->fd, KVM_NMI));
+	set_debug(vcpu, STEP, 0, 0);
+	expect_step(vcpu, gn_0);
+	expect_step(vcpu, guest_stubs + NMI_VECTOR * GUEST_STUB_SIZE);
+	set_debug(vcpu, 0, 0, 0);
+	vcpu_done(vcpu);
+}
+
 static void on_irq(struct guest_frame *frame)
 {
 	record(frame);
@@ -398,4 +432,5 @@ KSFT_MAIN(
 	{ "guest_debug: registers kept apart", test_registers },
 	{ "guest_debug: breakpoints", test_breakpoints },
 	{ "guest_debug: interrupts held back", test_blockirq },
+	{ "guest_debug: a stop at the IRET of an NMI handler", test_nmi_iret },
 )

@@ -142,6 +142,7 @@ u64 guest_user_call(u64 (*fn)(u64 arg), u64 arg);
 /* the IDT stubs are this far apart */
 #define GUEST_STUB_SIZE	16
 extern const char guest_stubs[];
+extern const char guest_iret[];		/* the IRET of every handler */
 extern const char guest_user_done[];
 /* software interrupt that ends guest_user_call() */
 #define USER_DONE_VECTOR 0xfe

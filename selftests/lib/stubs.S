@@ -64,6 +64,8 @@ guest_common:
 	pop	%rcx
 	pop	%rax
 	add	$16, %rsp
+	.globl	guest_iret
+guest_iret:
 	iretq
 
 /*
