@@ -28,11 +28,16 @@ static int __init emys_init(void)
 	r = emys_balloon_init();
 	if (r)
 		goto err_stats;
-	r = dev_init();
+	r = netlink_init();
 	if (r)
 		goto err_balloon;
+	r = dev_init();
+	if (r)
+		goto err_netlink;
 	return 0;
 
+err_netlink:
+	netlink_exit();
 err_balloon:
 	emys_balloon_exit();
 err_stats:
@@ -51,6 +56,7 @@ err_vmx:
 static void __exit emys_exit(void)
 {
 	dev_exit();
+	netlink_exit();
 	emys_balloon_exit();
 	stats_exit();
 	emys_dedup_exit();

@@ -93,6 +93,10 @@ struct kvm_msr_entry;
 long dev_msrs(struct dev_call *call, int (*fn)(struct dev_call *call, struct kvm_msr_entry *e),
 	      bool back);
 
+/* The netlink family, when all that it tells of is there. -errno of genl_register_family(). */
+int netlink_init(void);
+void netlink_exit(void);
+
 /* /dev/emys, last at load and first at unload. init: -errno of misc_register(). */
 int dev_init(void);
 void dev_exit(void);

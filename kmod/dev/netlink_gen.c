@@ -6,11 +6,11 @@
 
 #include "netlink_gen.h"
 
-static const struct netlink_range_validation range_1_1048576 = { .min = 1, .max = 1048576 };
-static const struct netlink_range_validation range_0_3600000 = { .min = 0, .max = 3600000 };
-static const struct netlink_range_validation range_0_1000000 = { .min = 0, .max = 1000000 };
-static const struct netlink_range_validation range_10_3600000 = { .min = 10, .max = 3600000 };
-static const struct netlink_range_validation range_1_1000000 = { .min = 1, .max = 1000000 };
+static struct netlink_range_validation range_1_1048576 = { .min = 1, .max = 1048576 };
+static struct netlink_range_validation range_0_3600000 = { .min = 0, .max = 3600000 };
+static struct netlink_range_validation range_0_1000000 = { .min = 0, .max = 1000000 };
+static struct netlink_range_validation range_10_3600000 = { .min = 10, .max = 3600000 };
+static struct netlink_range_validation range_1_1000000 = { .min = 1, .max = 1000000 };
 
 static const struct nla_policy emys_dedup_policy_nl_policy[] = {
 	[EMYS_A_DEDUP_POLICY_ALGORITHM] = NLA_POLICY_MAX(NLA_U32, 4),
