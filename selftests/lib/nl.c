@@ -160,7 +160,7 @@ int nl_talk(struct nl *nl, nl_reply_fn *fn, void *ctx)
 	nl->offset = 0;
 	CHECK_EQ(CHECK_OK(send(nl->fd, nl->buf, nl->len, 0)), nl->len);
 	for (;;) {
-		ssize_t n = recv(nl->fd, nl->in, sizeof(nl->in), 0);
+		ssize_t n = recv(nl->fd, nl->in, nl->part, 0);
 		unsigned int left;
 
 		if (n < 0 && errno == EINTR)
@@ -237,6 +237,7 @@ struct nl *nl_try_open(void)
 	CHECK(nl);
 	nl->fd = nl_socket();
 	nl->event_fd = -1;
+	nl->part = sizeof(nl->in);
 	nl_start_family(nl, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
 	nl_add(nl, CTRL_ATTR_FAMILY_NAME, EMYS_FAMILY_NAME, sizeof(EMYS_FAMILY_NAME));
 	r = nl_talk(nl, nl_family, &f);

@@ -31,6 +31,7 @@ struct nl {
 	size_t len;			/* of the request in buf */
 	char text[256];			/* of the last answer; "" when there was none */
 	u32 offset;			/* likewise */
+	size_t part;			/* most bytes of an answer taken at once, sizeof(in) */
 	_Alignas(8) char buf[NL_MAX_MESSAGE];
 	_Alignas(8) char in[NL_MAX_MESSAGE];
 };
