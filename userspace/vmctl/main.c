@@ -26,8 +26,9 @@ static const struct command cmd_help = {
 };
 
 static const struct command *const commands[] = {
-	&cmd_run, &cmd_check, &cmd_list, &cmd_stat, &cmd_stop, &cmd_balloon,
-	&cmd_policy, &cmd_top, &cmd_version, &cmd_help,
+	&cmd_run, &cmd_check, &cmd_list, &cmd_stat, &cmd_stop, &cmd_mem, &cmd_dedup,
+	&cmd_largepage, &cmd_balloon, &cmd_domain, &cmd_policy, &cmd_events, &cmd_top,
+	&cmd_version, &cmd_help,
 };
 
 static int run_version(int argc, char **argv)
@@ -57,7 +58,7 @@ static int print_help(void)
 {
 	printf("usage: vmctl COMMAND [ARGUMENTS]\n\nRun and look after virtual machines on /dev/emys or /dev/kvm.\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\n\"vmctl COMMAND --help\" explains one. Commands may be shortened.\n");
 	return EXIT_OK;
 }

@@ -18,8 +18,8 @@ struct command {
 	const char *help;
 };
 
-extern const struct command cmd_balloon, cmd_check, cmd_list, cmd_policy, cmd_run,
-	cmd_stat, cmd_stop, cmd_top;
+extern const struct command cmd_balloon, cmd_check, cmd_dedup, cmd_domain, cmd_events,
+	cmd_largepage, cmd_list, cmd_mem, cmd_policy, cmd_run, cmd_stat, cmd_stop, cmd_top;
 
 /* What vmctl exits with; also in vmctl.8. */
 enum exit_status {
