@@ -29,6 +29,8 @@ struct sheet {
 	int row;
 };
 
+enum { OPT_ONCE = 0x100 };
+
 enum order { BY_NAME, BY_CPU, BY_MEMORY, BY_SHARED };
 
 static double now(void)
@@ -383,6 +385,7 @@ static int top(int argc, char **argv)
 	static const struct option options[] = {
 		{ "interval", required_argument, NULL, 'i' },
 		{ "batch", optional_argument, NULL, 'b' },
+		{ "once", no_argument, NULL, OPT_ONCE },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -398,6 +401,9 @@ static int top(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "i:b::jh", options, NULL)) != -1) {
 		if (opt == 'j') {
 			json = true;
+		} else if (opt == OPT_ONCE) {
+			batch = true;
+			rounds = 1;
 		} else if (opt == 'b') {
 			batch = true;
 			if (optarg && (parse_u64(optarg, &rounds) || !rounds)) {
@@ -442,11 +448,12 @@ static int top(int argc, char **argv)
 const struct command cmd_top = {
 	.name = "top",
 	.run = top,
-	.usage = "top [--interval SECONDS] [--batch[=ROUNDS]] [--json]",
+	.usage = "top [--interval SECONDS] [--batch[=ROUNDS]|--once] [--json]",
 	.summary = "watch the running VMs: exits, memory, the host's state",
 	.help =
 "  -i, --interval SECONDS   between two looks (2)\n"
 "  -b, --batch[=ROUNDS]     text on stdout, without a terminal\n"
+"      --once               the same as --batch=1\n"
 "  -j, --json               one look as an object; with --batch a line for each\n\n"
 "Keys: q quits; n, c, m, s sort by name, exits, resident and shared memory.\n"
 "RESIDENT is what the host spends on the guest, SHARED what it uses together with\n"

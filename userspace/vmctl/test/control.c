@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "screen.h"
 #include "tap.h"
 #include "util.h"
 
@@ -66,6 +67,8 @@ static pid_t fake(const char *name, uint64_t size, int64_t keep)
 	}
 	if (keep > 0)
 		vm.balloon.dev.status = 15;
+	else
+		memset(vm.mem.base, 1, 48 * MIB);
 	while (!vm.stop) {
 		struct pollfd fds[CTL_POLLS];
 		unsigned int nr = ctl_poll(&ctl, fds);
@@ -199,6 +202,8 @@ static void test_top(void)
 
 	ok(run("top --batch=2 -i 0.1") == 0 && strstr(output, "\na ") &&
 	   strstr(output, "\nbare ") && strstr(output, "256M"), "top --batch: all VMs");
+	ok(run("top --once -i 0.1") == 0 && strstr(output, "\nidle ") &&
+	   !strstr(strstr(output, "\nNAME ") + 1, "\nNAME "), "top --once: one of them");
 	ok(run("top --json -i 0.1") == 0, "top --json");
 	o = parse();
 	vms = json_object_get(o, "vms");
@@ -210,6 +215,93 @@ static void test_top(void)
 	   "bad options");
 	ok(setenv("TERM", "none-such", 1) == 0 && run("top") == 1 && strstr(output, "no terminal"),
 	   "a terminal that nobody knows");
+}
+
+static bool all_rows(const struct screen *s)
+{
+	return screen_find(s, "a ") >= 0 && screen_find(s, "bare ") >= 0 &&
+	       screen_find(s, "idle ") >= 0 && screen_find(s, "NAME ") >= 0 &&
+	       !strncmp(s->text[s->rows - 1], "q quit", 6);
+}
+
+static bool by_name(const struct screen *s)
+{
+	return all_rows(s) && screen_find(s, "a ") < screen_find(s, "bare ") &&
+	       screen_find(s, "bare ") < screen_find(s, "idle ");
+}
+
+static bool by_memory(const struct screen *s)
+{
+	return all_rows(s) && screen_find(s, "a ") > screen_find(s, "bare ") &&
+	       screen_find(s, "a ") > screen_find(s, "idle ");
+}
+
+/* What the column that ends as @head does holds in the row of @vm. */
+static bool column(const struct screen *s, const char *vm, const char *head, const char *want)
+{
+	int names = screen_find(s, "NAME "), row = screen_find(s, vm);
+	const char *at = names < 0 ? NULL : strstr(s->text[names], head);
+	size_t end;
+
+	if (!at || row < 0)
+		return false;
+	end = at + strlen(head) - s->text[names];
+	return !strncmp(s->text[row] + end - strlen(want), want, strlen(want)) &&
+	       s->text[row][end - strlen(want) - 1] == ' ';
+}
+
+static bool is_64(const struct screen *s)
+{
+	return column(s, "a ", " HAS", "64M") && column(s, "a ", " TARGET", "64M") &&
+	       column(s, "a ", " SIZE", "256M") && column(s, "a ", " BALLOON", "192M") &&
+	       column(s, "a ", " ACTIVE", "40M");
+}
+
+static bool host_only(const struct screen *s)
+{
+	return !strncmp(s->text[0], "host  ", 6) && !strncmp(s->text[1], "guests  3,", 10) &&
+	       screen_find(s, "NAME ") == 3 && screen_find(s, "a ") == 4 &&
+	       !strncmp(s->text[5], "q quit", 6);
+}
+
+static void test_screen(void)
+{
+	static char *const argv[] = { "./vmctl", "top", "--interval", "0.1", NULL };
+	static struct screen s;
+
+	screen_start(&s, 20, 130, argv);
+	ok(screen_wait(&s, all_rows), "top on a terminal of 20 rows: VMs, titles, keys");
+	ok(!strncmp(s.text[0], "host ", 5) && strstr(s.text[0], "free, stalls") &&
+	   !strncmp(s.text[1], "guests  3, use ", 15), "the host above them");
+	ok(s.reverse[screen_find(&s, "NAME ")] && !s.reverse[screen_find(&s, "a ")],
+	   "titles are in reverse");
+	ok(by_name(&s), "by name at first");
+	screen_key(&s, 'm');
+	ok(screen_wait(&s, by_memory), "m: by resident memory");
+	screen_key(&s, 'n');
+	ok(screen_wait(&s, by_name), "n: by name again");
+	ok(run("balloon a 64M") == 0 && screen_wait(&s, is_64), "it follows a balloon");
+	screen_resize(&s, 6, 40);
+	ok(screen_wait(&s, host_only), "6 rows of 40: what there is place for");
+	screen_resize(&s, 24, 150);
+	ok(screen_wait(&s, all_rows) && by_name(&s), "24 rows: all again");
+	ok(!s.strange, "nothing was sent beyond the screen, or that is no VT100's");
+	screen_key(&s, 'q');
+	ok(screen_end(&s) == 0 && screen_restored(&s), "q ends it, the terminal is as before");
+	screen_close(&s);
+
+	screen_start(&s, 20, 130, argv);
+	screen_wait(&s, all_rows);
+	kill(s.pid, SIGTERM);
+	ok(screen_end(&s) != 0 && screen_restored(&s), "a signal restores the terminal too");
+	screen_close(&s);
+
+	screen_start(&s, 2, 8, argv);
+	screen_take(&s, 1000);
+	screen_key(&s, 'q');
+	ok(screen_end(&s) == 0 && !s.strange, "2 rows of 8 do no harm");
+	screen_close(&s);
+	run("balloon a max");
 }
 
 int main(void)
@@ -229,6 +321,7 @@ int main(void)
 	test_requests();
 	test_policy();
 	test_top();
+	test_screen();
 	run("stop a idle bare");
 	for (unsigned int i = 0; i < ARRAY_SIZE(pid); i++) {
 		int status;
