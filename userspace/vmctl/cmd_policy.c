@@ -97,14 +97,14 @@ static json_t *describe(const struct fleet_vm *vm, const struct policy_vm *p)
 			 "driver", p->driver);
 }
 
-static void print_round(const struct policy_host *host, bool taking,
-			json_t *vms)
+static void print_round(const struct policy_host *host, const char *step,
+			bool taking, json_t *vms)
 {
-	json_t *out = json_pack("{s:I, s:I, s:s, s:f, s:b, s:o}", "budget",
+	json_t *out = json_pack("{s:I, s:I, s:s, s:f, s:s, s:b, s:o}", "budget",
 				(json_int_t)host->budget, "used",
 				(json_int_t)host->used, "state",
 				nl_host_state[host->state], "psi", host->psi,
-				"taking", taking, "vms", vms);
+				"step", step, "taking", taking, "vms", vms);
 
 	json_dumpf(out, stdout, JSON_COMPACT);
 	printf("\n");
@@ -112,10 +112,43 @@ static void print_round(const struct policy_host *host, bool taking,
 	json_decref(out);
 }
 
+/* The steps before ballooning are the module's; it does them while we wait. */
+static void walk(const struct options *o, const struct fleet *fleet,
+		 enum policy_step step, struct family *f)
+{
+	json_t *domain, *scan;
+	size_t i;
+	int rc = 0;
+
+	if (!o->json)
+		msg("policy: tasks stall for memory: %s%s", step == POLICY_SCAN ?
+		    "a look for zero pages and duplicates" :
+		    "large pages with something to share are broken",
+		    o->dry ? ", not done" : "");
+	if (o->dry)
+		return;
+	if (step == POLICY_BREAK) {
+		rc = family_call(f, EMYS_CMD_RECLAIM_ROUND, NULL, NULL);
+	} else {
+		json_array_foreach(fleet->domains, i, domain) {
+			if (!family_int(domain, "vms", 0))
+				continue;
+			scan = json_pack("{s:I}", "domain",
+					 (json_int_t)family_int(domain, "id", 0));
+			rc = family_call(f, EMYS_CMD_DEDUP_SCAN, scan, NULL) ?: rc;
+			json_decref(scan);
+		}
+	}
+	if (rc && !o->json)
+		msg("policy: %s", family_error(f));
+}
+
 static int round_of(const struct options *o, struct policy_memory *memory,
 		    struct family *f)
 {
-	struct policy_host host = { 0 };
+	static const char *const steps[] = { "rest", "scan", "break", "balloon" };
+	struct policy_host host = { .module = f };
+	enum policy_step step = memory->step;
 	bool was = memory->taking;
 	struct policy_vm *p;
 	struct fleet fleet;
@@ -143,6 +176,9 @@ static int round_of(const struct options *o, struct policy_memory *memory,
 		fleet.vm[nr++] = *vm;
 	}
 	policy_round(&o->params, &host, memory, p, nr);
+	if (memory->step != step && (memory->step == POLICY_SCAN ||
+				     memory->step == POLICY_BREAK))
+		walk(o, &fleet, memory->step, f);
 	if (memory->taking != was && !o->json)
 		msg("policy: %s: guests use %llu of %llu MiB, host state %s, stalls %.1f %%",
 		    memory->taking ? "memory is scarce, taking" :
@@ -161,7 +197,7 @@ static int round_of(const struct options *o, struct policy_memory *memory,
 			tell(&fleet.vm[i], p[i].goal, f);
 	}
 	if (o->json)
-		print_round(&host, memory->taking, vms);
+		print_round(&host, steps[memory->step], memory->taking, vms);
 	else
 		json_decref(vms);
 	free(p);

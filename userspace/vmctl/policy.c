@@ -97,9 +97,15 @@ static uint64_t part(uint64_t v, unsigned int percent)
 static void decide(const struct policy_params *p,
 		   const struct policy_host *host, struct policy_memory *m)
 {
-	if (host->used >= part(host->budget, p->full) ||
-	    host->state >= POLICY_SOFT || host->psi >= p->psi) {
-		m->taking = true;
+	bool scarce = host->used >= part(host->budget, p->full) ||
+		      host->state >= POLICY_SOFT;
+
+	if (scarce || host->psi >= p->psi) {
+		if (scarce || !host->module)
+			m->step = POLICY_BALLOON;
+		else if (m->step < POLICY_BALLOON)
+			m->step++;
+		m->taking |= m->step == POLICY_BALLOON;
 		m->calm = 0;
 		return;
 	}
@@ -108,8 +114,10 @@ static void decide(const struct policy_params *p,
 		m->calm = 0;
 		return;
 	}
-	if (m->taking && ++m->calm >= p->calm)
+	if (!m->taking || ++m->calm >= p->calm) {
 		m->taking = false;
+		m->step = POLICY_REST;
+	}
 }
 
 static uint64_t apart(uint64_t a, uint64_t b)

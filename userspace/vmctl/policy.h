@@ -34,11 +34,26 @@ struct policy_host {
 	uint64_t used;		/* bytes they cost now */
 	enum policy_state state;
 	double psi;		/* "some", the last ten seconds, per cent */
+	bool module;		/* there is one, that can scan and break */
+};
+
+/*
+ * What is tried in turn, a step each round, while tasks stall for memory: what
+ * costs the guests nothing first. The module climbs the same steps by its own
+ * states; when those or the budget say that memory is scarce, ballooning begins
+ * at once.
+ */
+enum policy_step {
+	POLICY_REST,
+	POLICY_SCAN,		/* drop zero pages, merge duplicates */
+	POLICY_BREAK,		/* break large pages that have something to share */
+	POLICY_BALLOON,
 };
 
 /* Carried from round to round; zero at first. */
 struct policy_memory {
 	bool taking;
+	enum policy_step step;	/* what this round is to do about stalls */
 	unsigned int calm;
 	uint64_t round;
 };

@@ -133,6 +133,37 @@ static void test_random(void)
 	ok(!bad, "3000 random rounds keep to the bounds");
 }
 
+/* What stalls lead to where the module can do more than take. */
+static void test_steps(const struct policy_host *stalls, struct policy_vm *v)
+{
+	struct policy_host host = *stalls;
+	struct policy_memory m = { 0 };
+
+	host.module = true;
+	policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_SCAN && !m.taking, "stalls: first a look for duplicates");
+	policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_BREAK && !m.taking, "they stay: large pages are broken");
+	policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_BALLOON && m.taking, "they stay: balloons");
+	host.psi = 5;
+	for (int i = 0; i < 20; i++)
+		policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_BALLOON && m.taking, "fewer of them: as it is");
+	host.psi = 0;
+	for (unsigned int i = 0; i < p->calm; i++)
+		policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_REST && !m.taking, "none for some rounds: rest");
+	host.psi = stalls->psi;
+	policy_round(p, &host, &m, v, 2);
+	host.psi = 0;
+	policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_REST, "a stall that the first step ended: rest at once");
+	host.state = POLICY_HARD;
+	policy_round(p, &host, &m, v, 2);
+	ok(m.step == POLICY_BALLOON && m.taking, "the module's state says that it has been there");
+}
+
 static void test_rounds(void)
 {
 	struct policy_host host = { .budget = 1000 * MIB, .used = 500 * MIB };
@@ -189,6 +220,7 @@ static void test_rounds(void)
 	host.psi = 20;
 	policy_round(p, &host, &m, v, 2);
 	ok(m.taking, "so do stalls");
+	test_steps(&host, v);
 
 	/* A guest whose need undid the balloon is told again, not each round. */
 	v[0].target = v[0].goal;
