@@ -7,7 +7,8 @@ _vmctl()
 	local cmd=${COMP_WORDS[1]}
 
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run check list stat stop version help --help" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check list stat stop balloon policy top mem dedup largepage
+			domain events version help --help" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -22,6 +23,7 @@ _vmctl()
 	run)
 		COMPREPLY=($(compgen -W "--device --cpus --memory --kernel --initrd --cmdline
 			--mem-backend --mergeable --name --timeout --json --no-console --no-balloon --no-sandbox
+			--balloon-min --shares
 			--debug-port --exit-port --verbose --help" -- "$cur")) ;;
 	check)
 		COMPREPLY=($(compgen -W "--device --json --help" -- "$cur")) ;;
@@ -30,8 +32,17 @@ _vmctl()
 	stat|stop)
 		COMPREPLY=($(compgen -W "$([[ $cmd == stat ]] && echo --interval --json) --help
 			$(vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur")) ;;
+	balloon)
+		COMPREPLY=($(compgen -W "--wait --json --help max
+			$(vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur")) ;;
+	policy)
+		COMPREPLY=($(compgen -W "--budget --min --tax --interval --dry-run --once
+			--release --json --help" -- "$cur")) ;;
+	top)
+		COMPREPLY=($(compgen -W "--interval --batch --once --json --help" -- "$cur")) ;;
 	help)
-		COMPREPLY=($(compgen -W "run check list stat stop version" -- "$cur")) ;;
+		COMPREPLY=($(compgen -W "run check list stat stop balloon policy top mem dedup largepage
+			domain events version" -- "$cur")) ;;
 	esac
 }
 complete -o filenames -F _vmctl vmctl
