@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -206,19 +209,33 @@ static long available(void)
 	return last;
 }
 
-/* the module's own count of pages in memory objects; -1: debugfs is not there */
-static long own_pages(void)
+/* the module's own count of "vms", "vcpus" or "pages"; -1: debugfs is not there */
+static long own_count(const char *what)
 {
 	FILE *f = fopen("/sys/kernel/debug/emys/stats", "r");
+	size_t len = strlen(what);
 	char line[128];
 	long n = -1;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "pages: %ld", &n) == 1)
-			break;
+	while (f && n < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, what, len) && line[len] == ':')
+			n = strtol(line + len + 1, NULL, 0);
 	if (f)
 		fclose(f);
 	return n;
+}
+
+/* What RCU or a worker still has to free may take a moment. */
+static void check_nothing_left(void)
+{
+	static const char * const what[] = { "vms", "vcpus", "pages" };
+	unsigned int i, wait;
+
+	for (i = 0; i < ARRAY_SIZE(what); i++) {
+		for (wait = 0; wait < 100 && own_count(what[i]) > 0; wait++)
+			usleep(10000);
+		CHECK_MSG(own_count(what[i]) <= 0, "%s: %ld left", what[i], own_count(what[i]));
+	}
 }
 
 #define MEMORY	(48ull << 20)
@@ -285,10 +302,199 @@ static void test_accounting(void)
 	after = available();
 	ksft_print("%ld KiB free before, %ld after", before, after);
 	CHECK(before - after < (long)(MEMORY >> 10));
-	CHECK(own_pages() <= 0);
+	check_nothing_left();
 	CHECK_OK(unload());
 	load(params());
 	run_once(1);
+}
+
+#define LIFE_GPA	0x10000000ull
+#define LIFE_SIZE	(64ull << 10)
+
+static void guest_touch_some(u64 size)
+{
+	volatile u64 *p = (u64 *)LIFE_GPA;
+	u64 i;
+
+	for (i = 0; i < size / 8; i += 512)
+		p[i]++;
+	GUEST_SYNC(1);
+	GUEST_SYNC(2);
+}
+
+/* A VMM's life, short and with something of everything that holds on to a VM. */
+static void life(void)
+{
+	struct vm *vm = vm_create();
+	struct kvm_irqfd irqfd = { .gsi = 20, .fd = CHECK_OK(eventfd(0, EFD_CLOEXEC)) };
+	struct kvm_ioeventfd doorbell = {
+		.addr = 0x2f4, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO,
+		.fd = CHECK_OK(eventfd(0, EFD_CLOEXEC)),
+	};
+	struct kvm_pit_config pit = { 0 };
+	struct kvm_dirty_log log = { .slot = 1 };
+	u64 dirty[LIFE_SIZE / 4096 / 64 + 1];
+	struct vcpu *vcpu, *other;
+	u8 *foreign = host_memory(LIFE_SIZE), *owned;
+	int obj, n;
+
+	vm_irqchip(vm);
+	CHECK_OK(ioctl(vm->fd, KVM_CREATE_PIT2, &pit));
+	CHECK_OK(ioctl(vm->fd, KVM_IRQFD, &irqfd));
+	CHECK_OK(ioctl(vm->fd, KVM_IOEVENTFD, &doorbell));
+	obj = CHECK_OK(open("/dev/emys-mem", O_RDWR | O_CLOEXEC));
+	owned = mmap(NULL, LIFE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+	CHECK(owned != MAP_FAILED);
+	vcpu = vcpu_add(vm, 0);
+	other = vcpu_add(vm, 1);
+	for (n = 0; n < 2; n++) {
+		vm_region(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, LIFE_GPA, LIFE_SIZE,
+			  n ? owned : foreign);
+		vcpu_call(vcpu, guest_touch_some, LIFE_SIZE);
+		vcpu_sync(vcpu, 1);
+		owned[0] = 1;
+		foreign[0] = 1;
+		log.dirty_bitmap = dirty;
+		CHECK_OK(ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log));
+		vm_region(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, LIFE_GPA + LIFE_SIZE, LIFE_SIZE,
+			  n ? owned : foreign);
+		CHECK_OK(madvise(n ? owned : foreign, LIFE_SIZE, MADV_DONTNEED));
+		vcpu_sync(vcpu, 2);
+		vm_region(vm, 1, 0, LIFE_GPA, 0, foreign);
+	}
+	CHECK_OK(ioctl(vm->dev, KVM_CHECK_EXTENSION, KVM_CAP_IRQFD));
+	close(vm->dev);
+	close(vm->fd);
+	close(obj);
+	close(other->fd);
+	munmap(owned, LIFE_SIZE);
+	close(vcpu->fd);
+	munmap(vcpu->run, vm->run_size);
+}
+
+/* Let @pid go on to the end of its next system call; 0 when it is gone. */
+static int next_call(pid_t pid)
+{
+	int status, i;
+
+	for (i = 0; i < 2; i++) {
+		CHECK_OK(ptrace(PTRACE_SYSCALL, pid, NULL, NULL));
+		CHECK_OK(waitpid(pid, &status, 0));
+		if (WIFEXITED(status)) {
+			CHECK_EQ(WEXITSTATUS(status), 0);
+			return 0;
+		}
+		CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80));
+	}
+	return 1;
+}
+
+/* kill -9 after each system call of a VMM's life, one after the other. */
+static void test_killed_each_call(void)
+{
+	int calls, n, status;
+	pid_t pid;
+
+	module_file();
+	for (calls = 1;; calls++) {
+		pid = CHECK_OK(fork());
+		if (!pid) {
+			if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP))
+				_exit(1);
+			life();
+			_exit(0);
+		}
+		CHECK_OK(waitpid(pid, &status, 0));
+		CHECK(WIFSTOPPED(status));
+		CHECK_OK(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+				PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
+		for (n = 0; n < calls && next_call(pid); n++)
+			;
+		if (n < calls)
+			break;
+		CHECK_OK(kill(pid, SIGKILL));
+		CHECK_OK(waitpid(pid, &status, 0));
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		if (!(calls % 8))
+			check_nothing_left();
+	}
+	ksft_print("killed after each of %d system calls", calls - 1);
+	CHECK(calls > 40);
+	check_nothing_left();
+	CHECK_OK(unload());
+	load(params());
+	run_once(2);
+}
+
+static void guest_busy(u64 size)
+{
+	volatile u64 *p = (u64 *)LIFE_GPA;
+	u64 i;
+
+	for (;;) {
+		for (i = 0; i < size / 8; i += 512)
+			p[i]++;
+		outb(0x2f4, 1);
+	}
+}
+
+static void *run_forever(void *vcpu)
+{
+	for (;;)
+		vcpu_run_raw(vcpu);
+	return NULL;
+}
+
+/* Two vCPUs that write memory, whose slot comes and goes, and which is given back. */
+static void busy_life(void)
+{
+	struct vm *vm = vm_create();
+	int i, obj = CHECK_OK(open("/dev/emys-mem", O_RDWR | O_CLOEXEC));
+	struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
+	struct vcpu *vcpu;
+	pthread_t t;
+	u8 *mem[2];
+
+	mem[0] = host_memory(LIFE_SIZE);
+	mem[1] = mmap(NULL, LIFE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+	CHECK(mem[1] != MAP_FAILED);
+	vm_irqchip(vm);
+	for (i = 0; i < 2; i++) {
+		vcpu = vcpu_add(vm, i);
+		vcpu_call(vcpu, guest_busy, LIFE_SIZE);
+		CHECK_OK(ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable));
+		CHECK_EQ(pthread_create(&t, NULL, run_forever, vcpu), 0);
+	}
+	for (i = 0;; i++) {
+		vm_region(vm, 1, 0, LIFE_GPA, LIFE_SIZE, mem[i & 1]);
+		usleep(200);
+		madvise(mem[i & 1], LIFE_SIZE, MADV_DONTNEED);
+		vm_region(vm, 1, 0, LIFE_GPA, 0, mem[i & 1]);
+	}
+}
+
+/* The same in the middle of whatever it does just then. */
+static void test_killed_any_time(void)
+{
+	int i, status;
+	pid_t pid;
+
+	module_file();
+	for (i = 0; i < 40; i++) {
+		pid = CHECK_OK(fork());
+		if (!pid)
+			busy_life();
+		usleep(i * 701);
+		CHECK_OK(kill(pid, SIGKILL));
+		CHECK_OK(waitpid(pid, &status, 0));
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		if (!(i % 8))
+			check_nothing_left();
+	}
+	check_nothing_left();
+	CHECK_OK(unload());
+	load(params());
+	run_once(3);
 }
 
 KSFT_MAIN(
@@ -296,4 +502,6 @@ KSFT_MAIN(
 	{ "module: busy", test_busy, 60 },
 	{ "module: ownership policy", test_policy, 60 },
 	{ "module: nothing left behind", test_accounting, 60 },
+	{ "module: killed after each system call", test_killed_each_call, 100 },
+	{ "module: killed at any time", test_killed_any_time, 60 },
 )
