@@ -182,6 +182,8 @@ extern struct mutex emys_vms_lock;
 struct emys_vm *emys_vm_create(void);
 void emys_vm_get(struct emys_vm *vm);
 void emys_vm_put(struct emys_vm *vm);	/* may sleep */
+/* The VM with the smallest id above @after, with a reference, or NULL. May sleep. */
+struct emys_vm *emys_vm_next(u32 after);
 /* Phase one of death; idempotent. May sleep. */
 void emys_vm_kill(struct emys_vm *vm);
 /*

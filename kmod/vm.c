@@ -75,6 +75,23 @@ void emys_vm_get(struct emys_vm *vm)
 	kref_get(&vm->ref);
 }
 
+struct emys_vm *emys_vm_next(u32 after)
+{
+	struct emys_vm *vm, *found = NULL;
+
+	mutex_lock(&emys_vms_lock);
+	/* In order of their ids: appended under the lock that counts them */
+	list_for_each_entry(vm, &emys_vms, link) {
+		/* One whose last reference is gone waits for this lock to leave the list */
+		if (vm->id > after && kref_get_unless_zero(&vm->ref)) {
+			found = vm;
+			break;
+		}
+	}
+	mutex_unlock(&emys_vms_lock);
+	return found;
+}
+
 static void vm_release(struct kref *ref)
 {
 	struct emys_vm *vm = container_of(ref, struct emys_vm, ref);

@@ -243,7 +243,7 @@ static int round_vms(struct reclaim_round *round, u64 ms)
 	u32 after = 0;
 	int err = 0;
 
-	while (!err && (vm = reclaim_vm_next(after))) {
+	while (!err && (vm = emys_vm_next(after))) {
 		struct vm_round vr = {
 			.round = round,
 			.large = reclaim_vm_large(vm, round->policy.large),

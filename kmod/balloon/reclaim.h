@@ -96,8 +96,6 @@ struct reclaim_policy reclaim_policy(void);
 
 /* -- VMs (target.c) ---------------------------------------------------------------- */
 
-/* The VM with the smallest id above @after, with a reference, or NULL. */
-struct emys_vm *reclaim_vm_next(u32 after);
 /* The VM's own policy for large pages, or else @large. */
 enum large_policy reclaim_vm_large(struct emys_vm *vm, enum large_policy large);
 

@@ -115,22 +115,6 @@ enum large_policy reclaim_vm_large(struct emys_vm *vm, enum large_policy large)
 	return large;
 }
 
-struct emys_vm *reclaim_vm_next(u32 after)
-{
-	struct emys_vm *vm, *found = NULL;
-
-	mutex_lock(&emys_vms_lock);
-	list_for_each_entry(vm, &emys_vms, link) {
-		/* One whose last reference is gone waits for this lock to leave the list */
-		if (vm->id > after && kref_get_unless_zero(&vm->ref)) {
-			found = vm;
-			break;
-		}
-	}
-	mutex_unlock(&emys_vms_lock);
-	return found;
-}
-
 static void tell_reached(struct emys_vm *vm, struct emys_notice *notice)
 {
 	struct vm_sums sums = vm_sums(vm);

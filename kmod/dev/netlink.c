@@ -55,21 +55,6 @@ int nl_need_admin(const struct sk_buff *skb, struct genl_info *info)
 
 /* -- what they name ------------------------------------------------------------- */
 
-struct emys_vm *nl_vm_next(u32 after)
-{
-	struct emys_vm *vm, *found = NULL;
-
-	mutex_lock(&emys_vms_lock);
-	/* In order of their ids: appended under the lock that counts them. */
-	list_for_each_entry(vm, &emys_vms, link)
-		if (vm->id > after && kref_get_unless_zero(&vm->ref)) {
-			found = vm;
-			break;
-		}
-	mutex_unlock(&emys_vms_lock);
-	return found;
-}
-
 struct emys_vm *nl_vm_of(struct sk_buff *skb, struct genl_info *info, int type)
 {
 	struct emys_vm *vm;
@@ -80,7 +65,7 @@ struct emys_vm *nl_vm_of(struct sk_buff *skb, struct genl_info *info, int type)
 		return ERR_PTR(-EINVAL);
 	}
 	id = nla_get_u32(info->attrs[type]);
-	vm = nl_vm_next(id - 1);
+	vm = emys_vm_next(id - 1);
 	if (!vm || vm->id != id) {
 		if (vm)
 			emys_vm_put(vm);
@@ -105,7 +90,7 @@ bool nl_domain_known(u32 id)
 
 	if (emys_dedup_stats(id, &stats) != -ENOENT)
 		return true;
-	while (!known && (vm = nl_vm_next(after))) {
+	while (!known && (vm = emys_vm_next(after))) {
 		after = vm->id;
 		known = mem_vm_domain(vm) == id;
 		emys_vm_put(vm);

@@ -27,8 +27,6 @@ bool nl_creator(const struct sk_buff *skb, const struct emys_vm *vm);
 /* 0, or -EPERM with a sentence. */
 int nl_need_admin(const struct sk_buff *skb, struct genl_info *info);
 
-/* The VM with the smallest id above @after, with a reference, or NULL. */
-struct emys_vm *nl_vm_next(u32 after);
 /*
  * The VM that attribute @type names, with a reference, when the sender may see it.
  * ERR_PTR(-EINVAL) there is no such attribute, -ENOENT, -EPERM; with a sentence.

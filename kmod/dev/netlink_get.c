@@ -343,7 +343,7 @@ static int fill_domain(const struct reply *to, u32 id)
 	void *head;
 	int r;
 
-	for (after = 0; (vm = nl_vm_next(after)); emys_vm_put(vm)) {
+	for (after = 0; (vm = emys_vm_next(after)); emys_vm_put(vm)) {
 		after = vm->id;
 		vms += mem_vm_domain(vm) == id;
 	}
@@ -387,7 +387,7 @@ static int fill_module(const struct reply *to)
 	u32 after, vms = 0;
 	void *head;
 
-	for (after = 0; (vm = nl_vm_next(after)); emys_vm_put(vm)) {
+	for (after = 0; (vm = emys_vm_next(after)); emys_vm_put(vm)) {
 		after = vm->id;
 		vms++;
 	}
@@ -541,7 +541,7 @@ int emys_nl_vm_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	struct emys_vm *vm;
 	int r = 0;
 
-	while ((vm = nl_vm_next(after))) {
+	while ((vm = emys_vm_next(after))) {
 		after = vm->id;
 		if (admin || nl_creator(cb->skb, vm))
 			r = fill_vm(&to, vm);
@@ -580,7 +580,7 @@ static u32 domain_next(u32 after)
 	struct emys_vm *vm;
 	u32 domain;
 
-	for (; (vm = nl_vm_next(vm_after)); emys_vm_put(vm)) {
+	for (; (vm = emys_vm_next(vm_after)); emys_vm_put(vm)) {
 		vm_after = vm->id;
 		domain = mem_vm_domain(vm);
 		if (domain > after && (!next || domain < next))
