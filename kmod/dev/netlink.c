@@ -142,6 +142,14 @@ int emys_nl_reclaim_round_doit(struct sk_buff *skb, struct genl_info *info)
 
 /* -- events -------------------------------------------------------------------------- */
 
+/* Who can tell a guest's copies from the outside can tell what its neighbours hold. */
+enum { GROUP_EVENTS, GROUP_TARGETS };
+
+static const struct genl_multicast_group nl_groups[] = {
+	[GROUP_EVENTS] = { .name = EMYS_MCGRP_EVENTS, compat_nl_group_admin },
+	[GROUP_TARGETS] = { .name = EMYS_MCGRP_TARGETS },
+};
+
 static const u8 event_command[NOTICE_TYPES] = {
 	[NOTICE_VM_NEW] = EMYS_CMD_VM_NEW,
 	[NOTICE_VM_GONE] = EMYS_CMD_VM_GONE,
@@ -229,11 +237,12 @@ static bool event_fill(struct sk_buff *skb, const struct emys_notice *n)
 /* A notice that finds no memory is lost: the state it tells of can be read. */
 static void event_send(const struct emys_notice *n)
 {
+	unsigned int group = n->type == NOTICE_BALLOON_TARGET ? GROUP_TARGETS : GROUP_EVENTS;
 	u32 withheld = 0;
 	struct sk_buff *skb;
 	void *head;
 
-	if (!genl_has_listeners(&emys_nl_family, &init_net, 0) ||
+	if (!genl_has_listeners(&emys_nl_family, &init_net, group) ||
 	    !event_allowed(n->type, &withheld))
 		return;
 	skb = genlmsg_new(EVENT_SIZE, GFP_ATOMIC);
@@ -247,14 +256,10 @@ static void event_send(const struct emys_notice *n)
 		return;
 	}
 	genlmsg_end(skb, head);
-	genlmsg_multicast(&emys_nl_family, skb, 0, 0, GFP_ATOMIC);
+	genlmsg_multicast(&emys_nl_family, skb, 0, group, GFP_ATOMIC);
 }
 
 /* -- the family ------------------------------------------------------------------------ */
-
-static const struct genl_multicast_group nl_groups[] = {
-	{ .name = EMYS_MCGRP_EVENTS },
-};
 
 struct genl_family emys_nl_family = {
 	.name = EMYS_FAMILY_NAME,

@@ -202,8 +202,25 @@ u64 nl_parse(const struct nlattr *a, size_t len, u64 *value, unsigned int max,
 /* -- the family -------------------------------------------------------------------- */
 
 struct family {
-	u32 id, group;
+	u32 id, events, targets;
 };
+
+static void nl_group(struct family *f, const struct nlattr *g, size_t left)
+{
+	const char *name = "";
+	u32 id = 0;
+
+	nl_each(g, left) {
+		if (g->nla_type == CTRL_ATTR_MCAST_GRP_ID)
+			memcpy(&id, g + 1, sizeof(id));
+		else if (g->nla_type == CTRL_ATTR_MCAST_GRP_NAME)
+			name = (const char *)(g + 1);
+	}
+	if (!strcmp(name, EMYS_MCGRP_EVENTS))
+		f->events = id;
+	else if (!strcmp(name, EMYS_MCGRP_TARGETS))
+		f->targets = id;
+}
 
 /* The controller's answer nests lists: the groups, each with a name and an id. */
 static void nl_family(void *ctx, const struct nlattr *a, size_t len)
@@ -217,13 +234,11 @@ static void nl_family(void *ctx, const struct nlattr *a, size_t len)
 		if (type == CTRL_ATTR_FAMILY_ID) {
 			memcpy(&f->id, data, sizeof(u16));
 		} else if (type == CTRL_ATTR_MCAST_GROUPS) {
-			/* one list with one group: behind two headers */
-			const struct nlattr *g = (const void *)(data + NLA_HDRLEN);
-			size_t left = a->nla_len - 2 * NLA_HDRLEN;
+			const struct nlattr *g = (const void *)data;
+			size_t left = a->nla_len - NLA_HDRLEN;
 
 			nl_each(g, left)
-				if (g->nla_type == CTRL_ATTR_MCAST_GRP_ID)
-					memcpy(&f->group, g + 1, sizeof(u32));
+				nl_group(f, g + 1, g->nla_len - NLA_HDRLEN);
 		}
 	}
 }
@@ -245,10 +260,11 @@ struct nl *nl_try_open(void)
 		nl_close(nl);
 		return NULL;
 	}
-	CHECK_MSG(!r && f.id && f.group, "the controller says %d, id %u, group %u", r, f.id,
-		  f.group);
+	CHECK_MSG(!r && f.id && f.events && f.targets, "the controller says %d, id %u, groups %u, %u",
+		  r, f.id, f.events, f.targets);
 	nl->family = f.id;
-	nl->group = f.group;
+	nl->events = f.events;
+	nl->targets = f.targets;
 	return nl;
 }
 
@@ -593,13 +609,18 @@ int nl_clone_object(struct nl *nl, u32 from, u32 to, u64 *merged)
 	return nl_talk(nl, nl_into_merged, merged);
 }
 
+int nl_join(struct nl *nl, u32 group)
+{
+	if (nl->event_fd < 0)
+		nl->event_fd = nl_socket();
+	return setsockopt(nl->event_fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
+			  sizeof(group)) ? -errno : 0;
+}
+
 void nl_listen(struct nl *nl)
 {
-	int group = nl->group;
-
-	nl->event_fd = nl_socket();
-	CHECK_OK(setsockopt(nl->event_fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
-			    sizeof(group)));
+	CHECK_EQ(nl_join(nl, nl->events), 0);
+	CHECK_EQ(nl_join(nl, nl->targets), 0);
 }
 
 int nl_event(struct nl *nl, struct nl_event *event, int ms)

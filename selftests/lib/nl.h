@@ -24,9 +24,9 @@
 
 struct nl {
 	int fd;				/* requests */
-	int event_fd;			/* member of the group, -1 before nl_listen() */
+	int event_fd;			/* member of groups, -1 before nl_listen() */
 	u16 family;
-	u32 group;
+	u32 events, targets;		/* groups */
 	u32 seq;
 	size_t len;			/* of the request in buf */
 	char text[256];			/* of the last answer; "" when there was none */
@@ -135,8 +135,11 @@ int nl_module_get(struct nl *nl, struct nl_module *module);
 int nl_clone_vm(struct nl *nl, u32 from, u32 to, u64 *merged);
 int nl_clone_object(struct nl *nl, u32 from, u32 to, u64 *merged);
 
-/* Join the group. Then wait at most @ms for the next event: 1, or 0 when the time is over. */
+/* Join both groups. */
 void nl_listen(struct nl *nl);
+/* Join one of nl->events, nl->targets: 0 or -errno. */
+int nl_join(struct nl *nl, u32 group);
+/* Wait at most @ms for the next event: 1, or 0 when the time is over. */
 int nl_event(struct nl *nl, struct nl_event *event, int ms);
 
 #endif

@@ -119,7 +119,7 @@ static int events(int argc, char **argv)
 	f = family_open_or_say();
 	if (!f)
 		return EXIT_FAIL;
-	status = family_listen(f);
+	status = family_listen(f, true);
 	if (status < 0) {
 		msg("%s", family_error(f));
 		status = EXIT_FAIL;
@@ -142,5 +142,6 @@ const struct command cmd_events = {
 "vm-new, vm-gone; pressure: memory became scarcer or less so; pass-end: a domain was\n"
 "looked at once; balloon-target, balloon-reached; page-storm: a VM copied and refaulted\n"
 "many pages within a second. \"withheld\" counts events that were left out before this\n"
-"one because there were too many; sizes are in pages of 4K.\n",
+"one because there were too many; sizes are in pages of 4K.\n"
+"This is root's.\n",
 };

@@ -280,7 +280,7 @@ static int daemon_run(const struct options *o)
 	/* Without the module the guests' own figures have to do. */
 	rc = family_open(&f);
 	if (!rc)
-		events = family_listen(f);
+		events = family_listen(f, true);
 	if (!o->json)
 		msg("policy: %s%s", rc ? "no module: by the guests' figures" :
 		    "by the module's figures", o->dry ? ", dry run" : "");

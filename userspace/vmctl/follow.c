@@ -46,7 +46,7 @@ void follow_open(struct follow *follow, struct vm *vm)
 	if (!vm->cfg->balloon || family_open(&follow->f))
 		return;
 	/* Listen first: a target set between the two is seen twice, not missed. */
-	follow->fd = family_listen(follow->f);
+	follow->fd = family_listen(follow->f, false);
 	if (follow->fd >= 0)
 		look(follow, vm);
 	if (!follow->id)

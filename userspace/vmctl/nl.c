@@ -19,7 +19,7 @@
 
 struct family {
 	struct nl_sock *sock, *events;
-	int id, group;
+	int id, events_group, targets_group;
 	char error[320];
 	/* of the answer that is being read */
 	const struct nlmsghdr *request;
@@ -429,7 +429,7 @@ static int any_sequence(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-int family_listen(struct family *f)
+int family_listen(struct family *f, bool all)
 {
 	int r;
 
@@ -444,11 +444,14 @@ int family_listen(struct family *f)
 	if (!r)
 		r = nl_socket_set_nonblocking(f->events);
 	if (!r)
-		r = nl_socket_add_membership(f->events, f->group);
+		r = nl_socket_add_membership(f->events, f->targets_group);
+	if (!r && all)
+		r = nl_socket_add_membership(f->events, f->events_group);
 	if (r) {
 		nl_socket_free(f->events);
 		f->events = NULL;
-		return fault(f, errno_of(r), "netlink: %s", nl_geterror(r));
+		return fault(f, errno_of(r), "events: %s", r == -NLE_PERM ?
+			     "this needs CAP_SYS_ADMIN" : nl_geterror(r));
 	}
 	return nl_socket_get_fd(f->events);
 }
@@ -498,7 +501,11 @@ static int connect_family(struct family *f)
 	r = genl_ctrl_resolve_grp(f->sock, EMYS_FAMILY_NAME, EMYS_MCGRP_EVENTS);
 	if (r < 0)
 		return errno_of(r);
-	f->group = r;
+	f->events_group = r;
+	r = genl_ctrl_resolve_grp(f->sock, EMYS_FAMILY_NAME, EMYS_MCGRP_TARGETS);
+	if (r < 0)
+		return errno_of(r);
+	f->targets_group = r;
 	/* Sentences with errors; strict checks of what a dump is given. */
 	if (setsockopt(nl_socket_get_fd(f->sock), SOL_NETLINK, NETLINK_EXT_ACK, &one,
 		       sizeof(one)) ||

@@ -41,10 +41,10 @@ const char *family_error(const struct family *f);
 bool family_do(struct family *f, int cmd, const json_t *request, json_t **reply);
 
 /*
- * Join the group of events. Returns a descriptor to poll for reading, which belongs to
- * @f; or -errno.
+ * Listen to balloon-target, or with @all to all events. Returns a descriptor to poll for
+ * reading, which belongs to @f; or -errno, -EPERM: @all is root's.
  */
-int family_listen(struct family *f);
+int family_listen(struct family *f, bool all);
 /*
  * Take one event, without waiting. 1 with *@event, an object that has the event's name
  * under "event", for the caller to release; 0 when there is none now; -ENOBUFS: the

@@ -319,5 +319,6 @@ enum {
 };
 
 #define EMYS_MCGRP_EVENTS	"events"
+#define EMYS_MCGRP_TARGETS	"targets"
 
 #endif
