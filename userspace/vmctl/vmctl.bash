@@ -1,6 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # bash completion for vmctl
 
+# VERBS WORDS KEYS: of a command about memory; a value behind "KEY=" is one's own affair
+_vmctl_memory()
+{
+	local vms words
+	if ((COMP_CWORD == 2)); then
+		COMPREPLY=($(compgen -W "$1 --json --help" -- "$cur"))
+		return
+	fi
+	vms=$(vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }')
+	words="$2 --json"
+	case ${COMP_WORDS[2]} in
+	set|create)
+		words+=" $3" ;;&
+	show|scan|reset|set)
+		[[ $cmd == dedup ]] && words+=" $(printf 'vm:%s ' $vms)" ;;
+	vm|join|leave)
+		words+=" $vms" ;;
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+	[[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace 2>/dev/null
+}
+
 _vmctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
@@ -38,6 +60,20 @@ _vmctl()
 	policy)
 		COMPREPLY=($(compgen -W "--budget --min --tax --interval --dry-run --once
 			--release --json --help" -- "$cur")) ;;
+	mem)
+		COMPREPLY=($(compgen -W "--json --help" -- "$cur")) ;;
+	events)
+		COMPREPLY=($(compgen -W "--count --timeout --json --help" -- "$cur")) ;;
+	dedup)
+		_vmctl_memory "show set scan reset" "default" "algorithm= run= adaptive= classes=
+			pages= sleep-ms= cpu-permille=" ;;
+	largepage)
+		_vmctl_memory "show set vm round" "proactive never demand small module" "large= budget=
+			min-free= up. down. sample-ms= sample-pages= cold-samples=
+			share-permille= storm=" ;;
+	domain)
+		_vmctl_memory "list create join leave" "" "algorithm= run= adaptive= classes=
+			pages= sleep-ms= cpu-permille=" ;;
 	top)
 		COMPREPLY=($(compgen -W "--interval --batch --once --json --help" -- "$cur")) ;;
 	help)
