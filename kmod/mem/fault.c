@@ -71,9 +71,9 @@ static int install(struct fault *f, hpa_t hpa, int level, u64 prot)
 	int err, tries;
 
 	lockdep_assert_held(&f->vcpu->vm->mem.mmu_lock);
-	if (f->access & MEM_WRITE)
+	if (f->access & MEM_FAULT_WRITE)
 		flags |= EPT_MAP_DIRTY;
-	if (f->access & MEM_EXEC)
+	if (f->access & MEM_FAULT_EXEC)
 		level = min(level, ept_max_level(&ept->fmt, prot));
 
 	for (tries = 0; tries < 2 * EPT_LEVELS; tries++) {
@@ -155,7 +155,7 @@ static int install_logged(struct fault *f, struct mem_slot *slot, hpa_t hpa, int
 	u64 prot = EPT_R | EPT_X;
 	int err;
 
-	if (writable && (!slot->dirty || (f->access & MEM_WRITE)))
+	if (writable && (!slot->dirty || (f->access & MEM_FAULT_WRITE)))
 		prot |= EPT_W;
 	err = install(f, hpa, level, prot);
 	if (!err && (prot & EPT_W))
@@ -178,10 +178,10 @@ static int fault_owned(struct fault *f, struct mem_slot *slot)
 	for (;;) {
 		down_read(&obj->lock);
 		entry = xa_load(&obj->pages, index);
-		if (entry_usable(entry, f->access & MEM_WRITE))
+		if (entry_usable(entry, f->access & MEM_FAULT_WRITE))
 			break;
 		up_read(&obj->lock);
-		err = object_touch(obj, index, f->access & MEM_WRITE, false);
+		err = object_touch(obj, index, f->access & MEM_FAULT_WRITE, false);
 		if (err)
 			return err;
 	}
@@ -252,7 +252,7 @@ out:
 /* The user's page behind the fault, with a reference. 0 or -errno. */
 static int get_user_frame(struct fault *f, unsigned long hva, struct page **page, bool *writable)
 {
-	bool write = f->access & MEM_WRITE;
+	bool write = f->access & MEM_FAULT_WRITE;
 	bool may_write = !(f->slot.flags & KVM_MEM_READONLY);
 	long n;
 
@@ -342,7 +342,7 @@ static int fault_slot(struct fault *f)
 	f->generation = smp_load_acquire(&mem->generation);
 	idx = srcu_read_lock(&mem->srcu);
 	slot = mem_slot_find(mem_slots(mem), f->gfn);
-	if (!slot || ((slot->flags & KVM_MEM_READONLY) && (f->access & MEM_WRITE))) {
+	if (!slot || ((slot->flags & KVM_MEM_READONLY) && (f->access & MEM_FAULT_WRITE))) {
 		ret = MEM_MMIO;
 		goto unlock;
 	}

@@ -74,9 +74,9 @@ struct emys_mem {
 };
 
 /* Access of a fault, bits. */
-#define MEM_READ	1
-#define MEM_WRITE	2
-#define MEM_EXEC	4
+#define MEM_FAULT_READ	1
+#define MEM_FAULT_WRITE	2
+#define MEM_FAULT_EXEC	4
 
 /* What a fault found. */
 enum mem_fault_result {

@@ -459,11 +459,11 @@ static int handle_ept_violation(struct emys_vcpu *vcpu)
 
 	vmx_events_runs_again(vcpu, e->qual);
 	if (e->qual & EPT_VIOLATION_ACC_READ)
-		access |= MEM_READ;
+		access |= MEM_FAULT_READ;
 	if (e->qual & EPT_VIOLATION_ACC_WRITE)
-		access |= MEM_WRITE;
+		access |= MEM_FAULT_WRITE;
 	if (e->qual & EPT_VIOLATION_ACC_INSTR)
-		access |= MEM_EXEC;
+		access |= MEM_FAULT_EXEC;
 	r = mem_fault(vcpu, e->gpa, access);
 	if (likely(r == MEM_MAPPED))
 		return EMYS_RESUME;
