@@ -13,40 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "module.h"
 #include "sum.h"
 
 #define PARAMETER "/sys/module/emys/parameters/ownership"
-
-/* Both come from whoever runs this: the file and the parameters it had. */
-static const char *module_file(void)
-{
-	const char *file = getenv("EMYS_MODULE");
-
-	REQUIRE(ksft_is_emys(), "not emys");
-	REQUIRE(file && !access(file, R_OK), "no $EMYS_MODULE");
-	return file;
-}
-
-static void load(const char *params)
-{
-	int fd = CHECK_OK(open(module_file(), O_RDONLY | O_CLOEXEC));
-
-	CHECK_MSG(!syscall(SYS_finit_module, fd, params, 0),
-		  "loading with '%s': %s", params, strerror(errno));
-	close(fd);
-}
-
-static const char *params(void)
-{
-	const char *p = getenv("EMYS_PARAMS");
-
-	return p ? p : "";
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "emys", O_NONBLOCK);
-}
 
 static void run_once(u64 seed)
 {
@@ -63,12 +33,12 @@ static void test_reload(void)
 
 	module_file();
 	for (i = 0; i < 3; i++) {
-		CHECK_OK(unload());
+		CHECK_OK(module_unload());
 		CHECK(access("/dev/emys", F_OK));
 		CHECK_ERRNO(syscall(SYS_finit_module,
 				    open(module_file(), O_RDONLY | O_CLOEXEC),
 				    "ownership=mine", 0), EINVAL);
-		load(params());
+		module_load(module_params());
 		run_once(i);
 	}
 	CHECK_ERRNO(syscall(SYS_finit_module,
@@ -89,26 +59,26 @@ static void test_busy(void)
 
 	module_file();
 	vm = vm_create();
-	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	CHECK_ERRNO(module_unload(), EWOULDBLOCK);
 	vcpu = vcpu_add(vm, 0);
 	sum_run(vcpu, 1);
 	close(vm->dev);
 	close(vm->fd);
-	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	CHECK_ERRNO(module_unload(), EWOULDBLOCK);
 	sum_run(vcpu, 2);
 	close(vcpu->fd);
 	/* the page of struct kvm_run is still mapped */
-	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	CHECK_ERRNO(module_unload(), EWOULDBLOCK);
 	munmap(vcpu->run, vm->run_size);
 	fd = CHECK_OK(open("/dev/emys-mem", O_RDWR | O_CLOEXEC));
-	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	CHECK_ERRNO(module_unload(), EWOULDBLOCK);
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(p != MAP_FAILED);
 	close(fd);
-	CHECK_ERRNO(unload(), EWOULDBLOCK);
+	CHECK_ERRNO(module_unload(), EWOULDBLOCK);
 	munmap(p, 4096);
-	CHECK_OK(unload());
-	load(params());
+	CHECK_OK(module_unload());
+	module_load(module_params());
 }
 
 static int write_file(const char *path, const char *text)
@@ -303,8 +273,8 @@ static void test_accounting(void)
 	ksft_print("%ld KiB free before, %ld after", before, after);
 	CHECK(before - after < (long)(MEMORY >> 10));
 	check_nothing_left();
-	CHECK_OK(unload());
-	load(params());
+	CHECK_OK(module_unload());
+	module_load(module_params());
 	run_once(1);
 }
 
@@ -421,8 +391,8 @@ static void test_killed_each_call(void)
 	ksft_print("killed after each of %d system calls", calls - 1);
 	CHECK(calls > 40);
 	check_nothing_left();
-	CHECK_OK(unload());
-	load(params());
+	CHECK_OK(module_unload());
+	module_load(module_params());
 	run_once(2);
 }
 
@@ -492,8 +462,8 @@ static void test_killed_any_time(void)
 			check_nothing_left();
 	}
 	check_nothing_left();
-	CHECK_OK(unload());
-	load(params());
+	CHECK_OK(module_unload());
+	module_load(module_params());
 	run_once(3);
 }
 
