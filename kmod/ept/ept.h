@@ -59,6 +59,7 @@ typedef u64 gfn_t;
 #define EPT_A			BIT_ULL(8)
 #define EPT_D			BIT_ULL(9)		/* leaf only */
 #define EPT_ADDR_MASK		GENMASK_ULL(51, 12)
+#define EPT_SPP			BIT_ULL(61)	/* 4 KiB leaf without W, see ept_trace() */
 
 /* Memory types, as in the MTRRs; 2, 3 and 7 are misconfigurations */
 #define EPT_MT_UC		0
@@ -78,6 +79,7 @@ typedef u64 gfn_t;
  * @nx_large: the CPU can machine-check when a page changes its size while it
  *	is executed from (ITLB multihit): ept_map() and ept_collapse() refuse
  *	a large leaf with EPT_X, so that ept_split() needs no flush there too
+ * @spp: sub-page write permissions are on
  */
 struct ept_format {
 	u8 maxphyaddr;
@@ -86,6 +88,7 @@ struct ept_format {
 	bool has_2m;
 	bool has_1g;
 	bool nx_large;
+	bool spp;
 };
 
 /**
@@ -96,6 +99,7 @@ struct ept_format {
  * cleared under WRITE, read with READ_ONCE() under READ or WRITE.
  *
  * @pml4: (c) the root table
+ * @spp: (c) the root of the sub-page permission table, with fmt.spp
  * @fmt: (c) the format
  * @gen: (a) flush generation, from 1 upward, see ept_gen()
  * @tables: (a) table pages reachable from @pml4, itself included
@@ -103,6 +107,7 @@ struct ept_format {
  */
 struct ept_root {
 	u64 *pml4;
+	u64 *spp;
 	struct ept_format fmt;
 	atomic64_t gen;
 	atomic64_t tables;
@@ -316,6 +321,45 @@ bool ept_zap_range(struct ept_root *root, gfn_t start, gfn_t end,
 
 /* Free the removed tables. After the flush, no lock needed. */
 void ept_zap_free(struct ept_zap *zap);
+
+/*
+ * Sub-page write permissions, used to trace which parts of a page the guest writes. SDM volume 3,
+ * "Sub-Page Write Permissions". A traced leaf has EPT_SPP and not EPT_W; the table says for each
+ * sub-page whether it may be written. The first write to one causes an EPT violation, which
+ * ept_trace_write() answers by allowing it: so what is allowed has been written. A write that is
+ * not eligible (by a page walk, or across sub-pages) ends the trace: the leaf gets EPT_W again.
+ * Every call here is for root->fmt.spp only. Tables of permissions stay until ept_destroy().
+ */
+#define EPT_SUBPAGES		32	/* of 128 bytes */
+#define EPT_SUBPAGE_SHIFT	7
+
+/* For the VMCS: the physical address of the table */
+u64 ept_spptp(const struct ept_root *root);
+
+/**
+ * ept_trace() - begin to trace the writable 4 KiB leaf at @gpa
+ *
+ * WRITE. Takes up to EPT_CACHE_MAP tables from @cache.
+ * Return: 0, and a flush is due before writes show; -ENOENT: no such leaf; -ENOMEM
+ */
+int ept_trace(struct ept_root *root, struct ept_cache *cache, gpa_t gpa);
+
+/**
+ * ept_trace_write() - a write at @gpa was refused
+ *
+ * READ. Return: true when its sub-page was not allowed and is from now on: enter again. Else the
+ * write needs EPT_W, by ept_map().
+ */
+bool ept_trace_write(struct ept_root *root, gpa_t gpa);
+
+/**
+ * ept_trace_read() - which sub-pages at @gpa have been written since ept_trace()
+ * @end: end the trace: the leaf gets EPT_W again, for which no flush is due
+ * @written: a bit for each sub-page
+ *
+ * READ. Return: 0; -ENOENT: it is not traced any more, and what was written is not known
+ */
+int ept_trace_read(struct ept_root *root, gpa_t gpa, bool end, u32 *written);
 
 /**
  * ept_split() - make the leaf at @gpa not larger than @level, 1 or 2

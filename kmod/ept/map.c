@@ -31,7 +31,7 @@
  * Under READ an entry only moves in these directions:
  *
  *	not present -> table, not present -> leaf, leaf -> table (split),
- *	leaf -> the same leaf with other rights or flags
+ *	leaf -> the same leaf with other rights or flags (traced ones too)
  *
  * so a pointer into a table stays good until the lock is dropped. Only under
  * WRITE does an entry become not present, or a table a leaf.
@@ -56,6 +56,15 @@ int ept_init(struct ept_root *root, const struct ept_format *fmt)
 	root->pml4 = ept_page_alloc();
 	if (!root->pml4)
 		return -ENOMEM;
+	root->spp = NULL;
+	if (fmt->spp) {
+		root->spp = ept_page_alloc();
+		if (!root->spp) {
+			ept_page_free(root->pml4);
+			root->pml4 = NULL;
+			return -ENOMEM;
+		}
+	}
 	atomic64_set(&root->gen, 1);
 	atomic64_set(&root->tables, 1);
 	for (i = 0; i < 3; i++)
@@ -73,6 +82,7 @@ void ept_destroy(struct ept_root *root)
 	root->pml4 = NULL;
 	atomic64_set(&root->tables, 0);
 	ept_zap_free(&zap);
+	ept_spp_destroy(root);
 }
 
 int ept_cache_fill(struct ept_cache *cache, unsigned int want)
@@ -149,6 +159,8 @@ static int map_leaf(struct ept_root *root, u64 *entry, u64 leaf, int level,
 			if (!(prot & ~old))
 				return -EEXIST;
 			new |= old;
+			if (new & EPT_W)
+				new &= ~EPT_SPP;
 		}
 		if (cmpxchg(entry, old, new) != old)
 			continue;

@@ -186,9 +186,9 @@ static void for_leaves(const struct ept_root *root, struct leaf_range *r)
 static enum leaf_result wrprot_leaf(struct leaf_range *r, u64 *entry, u64 old,
 				    int level, gfn_t gfn)
 {
-	if (!(old & EPT_W))
+	if (!(old & (EPT_W | EPT_SPP)))
 		return LEAF_NEXT;
-	if (cmpxchg(entry, old, old & ~EPT_W) != old)
+	if (cmpxchg(entry, old, old & ~(EPT_W | EPT_SPP)) != old)
 		return LEAF_AGAIN;
 	r->changed = true;
 	return LEAF_NEXT;

@@ -76,4 +76,7 @@ int ept_split_entry(struct ept_root *root, struct ept_cache *cache, u64 *entry,
 u64 ept_remove_table(struct ept_root *root, u64 *table, int level, gfn_t gfn,
 		     struct ept_zap *zap);
 
+/* Free the sub-page permission table, when there is one */
+void ept_spp_destroy(struct ept_root *root);
+
 #endif

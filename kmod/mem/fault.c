@@ -375,6 +375,8 @@ int mem_fault(struct emys_vcpu *vcpu, u64 gpa, u32 access)
 		return -EIO;
 	if (f.gfn >= EPT_GFN_END)
 		return MEM_MMIO;
+	if ((access & MEM_FAULT_WRITE) && mem_trace_write(vm, gpa))
+		return MEM_MAPPED;
 	/* A map and a split at the same fault */
 	ret = ept_cache_fill(&vcpu->ept_cache, EPT_CACHE_MAP + EPT_CACHE_SPLIT);
 	if (ret)

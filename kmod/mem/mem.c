@@ -20,6 +20,7 @@ static void ept_format(struct ept_format *fmt)
 		.has_1g = vmx_caps.ept_1g,
 		.nx_large = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) &&
 			    !cpu_mitigations_off(),
+		.spp = vmx_caps.spp,
 	};
 }
 

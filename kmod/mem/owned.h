@@ -208,6 +208,21 @@ int mem_unshare(struct mem_object *obj, pgoff_t first, unsigned long n);
  */
 int mem_punch(struct mem_object *obj, pgoff_t first, unsigned long n);
 
+/* -- traces of writes -------------------------------------------------------------- */
+
+/*
+ * Trace which parts of the page at @index the guest writes until mem_trace_end(). Guests
+ * only: not the VMM's writes. 0; -EOPNOTSUPP: the CPU has no sub-page write permissions;
+ * -EAGAIN: no guest has it mapped writable as a small page, or several have; -ENOMEM; -ESTALE.
+ */
+#define MEM_TRACE_PARTS		32
+int mem_trace_begin(struct mem_object *obj, pgoff_t index);
+/*
+ * Bit i of *@written: the guest wrote to bytes 128 i to 128 i + 127 of the page since.
+ * -ENOENT: nobody knows, the trace was lost (another frame, or a write that cannot be traced).
+ */
+int mem_trace_end(struct mem_object *obj, pgoff_t index, u32 *written);
+
 /* -- blocks -------------------------------------------------------------------- */
 
 /* Is the aligned run that holds @index a block? */

@@ -251,6 +251,11 @@ void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end);
 /* Wait until no CPU uses what was removed before the call. No lock but those of the context. */
 void mem_flush(struct emys_vm *vm);
 
+/* -- traces (trace.c) --------------------------------------------------------------- */
+
+/* A write at @gpa caused an EPT violation. True: that was to be traced, enter again. */
+bool mem_trace_write(struct emys_vm *vm, u64 gpa);
+
 /* -- notifier (notifier.c) --------------------------------------------------------- */
 
 int mem_notifier_init(struct emys_vm *vm);

@@ -51,7 +51,8 @@ MODULE_PARM_DESC(enable_ept_ad, "Use EPT accessed and dirty flags (default on)")
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_ENCLS_EXITING | \
-			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_TSC_SCALING)
+			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_TSC_SCALING | \
+			 SECONDARY_EXEC_SPP)
 #define EXIT_ONE	(VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS | \
 			 VM_EXIT_LOAD_IA32_EFER)
 #define EXIT_OPT	(VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT | \
@@ -167,6 +168,10 @@ static void derive(void)
 	c->invept_context = c->ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT;
 	c->invvpid_context = (c->ept_vpid >> 32 & VMX_VPID_INVVPID_BIT) &&
 			     (c->ept_vpid >> 32 & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT);
+	/* What is written shows in the dirty flag there too, and only there */
+	c->spp = c->ept_ad && (c->proc2 & SECONDARY_EXEC_SPP);
+	if (!c->spp)
+		c->proc2 &= ~SECONDARY_EXEC_SPP;
 	/* A VPID that cannot be flushed by itself is no use. */
 	c->vpid = enable_vpid && c->invvpid_context && (c->proc2 & SECONDARY_EXEC_ENABLE_VPID);
 	if (!c->vpid)
@@ -227,7 +232,8 @@ int vmx_caps_show(struct seq_file *m, void *v)
 	const struct vmx_caps *c = &vmx_caps;
 	const struct { const char *name; bool on; } flags[] = {
 		{ "ept_ad", c->ept_ad }, { "ept_2m", c->ept_2m }, { "ept_1g", c->ept_1g },
-		{ "ept_exec_only", c->ept_exec_only }, { "vpid", c->vpid }, { "apicv", c->apicv },
+		{ "ept_exec_only", c->ept_exec_only }, { "ept_spp", c->spp },
+		{ "vpid", c->vpid }, { "apicv", c->apicv },
 		{ "tpr_shadow", c->tpr_shadow }, { "apic_access", c->apic_access },
 		{ "virtual_nmi", c->vnmi }, { "tsc_scaling", c->tsc_scaling },
 		{ "xsaves", c->xsaves }, { "rdtscp", c->rdtscp }, { "invpcid", c->invpcid },

@@ -19,6 +19,7 @@ static bool may_cut_delivery(u32 reason)
 	case EXIT_REASON_APIC_ACCESS:
 	case EXIT_REASON_EPT_VIOLATION:
 	case EXIT_REASON_EPT_MISCONFIG:
+	case EXIT_REASON_SPP:
 	case EXIT_REASON_APIC_WRITE:
 	case EXIT_REASON_PML_FULL:
 		return true;

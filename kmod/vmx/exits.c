@@ -490,6 +490,15 @@ static int handle_ept_misconfig(struct emys_vcpu *vcpu)
 	return -EIO;
 }
 
+/* Every page that asks for the table has an entry there: it is ours, and broken. */
+static int handle_spp(struct emys_vcpu *vcpu)
+{
+	emys_vm_broken(vcpu->vm, "SPP %s at guest-physical 0x%llx",
+		       vcpu->vmx.exit.qual & BIT(11) ? "miss" : "misconfiguration",
+		       vcpu->vmx.exit.gpa);
+	return -EIO;
+}
+
 static const exit_fn slow_exits[] = {
 	[EXIT_REASON_EXCEPTION_NMI] = handle_exception,
 	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
@@ -502,6 +511,7 @@ static const exit_fn slow_exits[] = {
 	[EXIT_REASON_APIC_ACCESS] = handle_apic_access,
 	[EXIT_REASON_EPT_VIOLATION] = handle_ept_violation,
 	[EXIT_REASON_EPT_MISCONFIG] = handle_ept_misconfig,
+	[EXIT_REASON_SPP] = handle_spp,
 };
 
 static int handle_entry_failure(struct emys_vcpu *vcpu)

@@ -26,6 +26,11 @@ struct emys_vcpu;
 
 /* To be written before the next entry: vmx.dirty, same bits. */
 
+/* SDM volume 3, "Sub-Page Write Permissions": without names in <asm/vmx.h> */
+#define SECONDARY_EXEC_SPP	BIT(23)
+#define VMCS_SPPTP		0x2030
+#define EXIT_REASON_SPP		66
+
 /* Segments in the order of the VMCS fields. */
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
 

@@ -246,7 +246,7 @@ static void exit_complete(struct emys_vcpu *vcpu)
 	e->gla = vmcs_readl(GUEST_LINEAR_ADDRESS);
 	e->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
 	/* An EPT violation is most often a page to map, with no look at the registers. */
-	if (e->reason == EXIT_REASON_EPT_VIOLATION)
+	if (e->reason == EXIT_REASON_EPT_VIOLATION || e->reason == EXIT_REASON_SPP)
 		return;
 	vmx_need(vcpu, VMX_AV_RSP | VMX_AV_CR0 | VMX_AV_CR3 | VMX_AV_CR4 | VMX_AV_CS | VMX_AV_SS);
 }

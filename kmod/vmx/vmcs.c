@@ -177,6 +177,8 @@ static void init_controls(struct emys_vcpu *vcpu)
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
 	vmcs_write64(MSR_BITMAP, __pa(vmx->msr_bitmap));
 	vmcs_write64(EPT_POINTER, vmx_eptp(vcpu));
+	if (vmx_caps.spp)
+		vmcs_write64(VMCS_SPPTP, ept_spptp(&vcpu->vm->mem.ept));
 	vmcs_write64(TSC_OFFSET, vmx->tsc_offset);
 	if (vmx->vpid)
 		vmcs_write16(VIRTUAL_PROCESSOR_ID, vmx->vpid);

@@ -32,6 +32,7 @@ struct vmx_caps {
 	u32 rev;		/* VMCS revision identifier */
 	u32 pin, proc, proc2, exit, entry;	/* values to use as a base */
 	bool ept_ad, ept_2m, ept_1g, ept_exec_only;
+	bool spp;		/* sub-page write permissions */
 	bool vpid, apicv, tpr_shadow, apic_access, vnmi, preemption_timer, pml, mtf;
 	bool tsc_scaling, xsaves, rdtscp, invpcid, ple;
 	bool invept_context, invvpid_context;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <asm/page.h>
 #include <linux/compiler.h>
 
 #include "../../kmod/ept/ept.h"
@@ -759,6 +760,95 @@ static int stop_at(void *ctx, gfn_t gfn, int level, u64 entry)
 	return gfn == *(gfn_t *)ctx ? 7 : 0;
 }
 
+/* -- traces of writes ------------------------------------------------------------- */
+
+/* What the CPU finds in the table for @gpa: the vector of its page; 0 and *@miss */
+static u64 spp_vector(gpa_t gpa, bool *miss)
+{
+	u64 *table = shim_va(ept_spptp(&root));
+	u64 entry;
+	int level;
+
+	*miss = false;
+	for (level = EPT_LEVELS; level > 1; level--) {
+		entry = table[gpa >> (12 + 9 * (level - 1)) & 511];
+		if (!(entry & 1)) {
+			*miss = true;
+			return 0;
+		}
+		expect_eq(entry & 0xffe, 0);
+		table = shim_va(entry & ~0xfffULL);
+	}
+	return table[gpa >> 12 & 511];
+}
+
+static void test_trace(void)
+{
+	static const gpa_t page[] = { 5 * K4, 6 * K4, 3 * G1 + 7 * K4, (1ULL << 47) + M2 };
+	struct ept_format fmt = full;
+	struct ept_zap z = {};
+	unsigned int i, sub;
+	u32 written;
+	bool miss;
+
+	fmt.spp = true;
+	begin(&fmt);
+	expect_eq(ept_trace(&root, &cache, 0), -ENOENT);
+	for (i = 0; i < 4; i++) {
+		expect_eq(map(page[i], (i + 1) * M2, 1, EPT_RWX), 0);
+		expect(!ept_trace_write(&root, page[i]), "not traced");
+		expect_eq(ept_trace_read(&root, page[i], false, &written), -ENOENT);
+		expect_eq(ept_trace(&root, &cache, page[i] + 123), 0);
+		expect_eq(ept_cache_fill(&cache, EPT_CACHE_MAX), 0);
+		expect_eq(entry_at(page[i]) & (EPT_RWX | EPT_SPP), EPT_R | EPT_X | EPT_SPP);
+		expect_eq(spp_vector(page[i], &miss), 0);
+		expect(!miss, "a miss");
+		expect_eq(ept_trace(&root, &cache, page[i]), -ENOENT);	/* not writable */
+	}
+	/* each sub-page is let through once, and shows */
+	for (sub = 0; sub < EPT_SUBPAGES; sub += 3) {
+		expect(ept_trace_write(&root, page[1] + 128 * sub + 127), "let through");
+		expect(!ept_trace_write(&root, page[1] + 128 * sub), "a second time");
+		expect(spp_vector(page[1], &miss) >> 2 * sub & 1, "not allowed");
+	}
+	expect_eq(spp_vector(page[1], &miss) & 0xaaaaaaaaaaaaaaaaULL, 0);
+	expect_eq(spp_vector(page[0], &miss), 0);
+	expect_eq(ept_trace_read(&root, page[1], false, &written), 0);
+	expect_eq(written, 0x49249249);
+	touch(page[1], EPT_A | EPT_D);
+	expect_eq(ept_trace_read(&root, page[1], true, &written), 0);
+	expect_eq(written, 0x49249249);
+	expect_eq(entry_at(page[1]) & (EPT_RWX | EPT_SPP | EPT_D), EPT_RWX | EPT_D);
+	expect_eq(ept_trace_read(&root, page[1], true, &written), -ENOENT);
+	/* again, from nothing */
+	expect_eq(ept_trace(&root, &cache, page[1]), 0);
+	expect_eq(ept_trace_read(&root, page[1], true, &written), 0);
+	expect_eq(written, 0);
+
+	/* what needs to write takes the trace away, and so does write protection */
+	expect_eq(map(page[0], M2, 1, EPT_RWX), 0);
+	expect_eq(entry_at(page[0]) & (EPT_RWX | EPT_SPP), EPT_RWX);
+	expect_eq(ept_trace_read(&root, page[0], true, &written), -ENOENT);
+	expect(ept_wrprot_range(&root, page[2] / K4, page[2] / K4 + 1), "flush needed");
+	expect_eq(entry_at(page[2]) & (EPT_RWX | EPT_SPP), EPT_R | EPT_X);
+	expect(!ept_trace_write(&root, page[2]), "not traced");
+	expect(ept_zap_range(&root, page[3] / K4, page[3] / K4 + 1, 0, NULL, &z), "flush needed");
+	ept_zap_free(&z);
+	expect(!ept_trace_write(&root, page[3]), "gone");
+	/* a large leaf is not traced */
+	expect_eq(map(7 * M2, 7 * M2, 2, EPT_RWX), 0);
+	expect_eq(ept_trace(&root, &cache, 7 * M2), -ENOENT);
+
+	/* no tables to be had: nothing has changed */
+	expect_eq(map(9 * G1, M2, 1, EPT_RWX), 0);
+	ept_cache_drain(&cache);
+	expect_eq(ept_trace(&root, &cache, 9 * G1), -ENOMEM);
+	expect_eq(entry_at(9 * G1) & (EPT_RWX | EPT_SPP), EPT_RWX);
+	ept_destroy(&root);
+	expect_eq(backend_live(), 0);
+	backend_reset();
+}
+
 static void test_visit(void)
 {
 	gfn_t stop = 512;
@@ -1078,6 +1168,7 @@ int main(void)
 		{ "ept: collapse keeps the flags", test_collapse },
 		{ "ept: write-protect", test_wrprot },
 		{ "ept: harvest with and without A/D", test_harvest },
+		{ "ept: trace which sub-pages are written", test_trace },
 		{ "ept: visit in order, stop early", test_visit },
 		{ "ept: each lost race", test_lost_races },
 		{ "ept: concurrent map, split, protect, harvest", test_race },
