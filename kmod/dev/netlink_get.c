@@ -166,6 +166,10 @@ static const struct field dedup_fields[] = {
 	FIELD(DEDUP_STATS_CLASS_MIN, dedup_stats, class_min),
 	FIELD(DEDUP_STATS_CLASS_MAX, dedup_stats, class_max),
 	FIELD(DEDUP_STATS_RATE, dedup_stats, rate),
+	FIELD(DEDUP_STATS_TRACED, dedup_stats, traced),
+	FIELD(DEDUP_STATS_TRACE_WRITTEN, dedup_stats, trace_written),
+	FIELD(DEDUP_STATS_TRACE_CHANGED, dedup_stats, trace_changed),
+	FIELD(DEDUP_STATS_TRACE_OTHER, dedup_stats, trace_other),
 };
 
 static int put_dedup_stats(struct sk_buff *skb, int type, const struct dedup_stats *stats)

@@ -35,6 +35,7 @@ enum dedup_place {
  * @count: cmd-subpage: by sub-page, in how many of the last passes it changed. cmd-count: [0] a
  *	bit for each of the last 8 passes, set when the page was written
  * @seen: visited before: @hash and @count hold something
+ * @traced: the surroundings': the guest's writes to the page are traced
  */
 struct dedup_item {
 	struct rb_node node;
@@ -45,6 +46,7 @@ struct dedup_item {
 	u16 class;
 	u8 place;
 	u8 seq : 7, seen : 1;
+	bool traced;
 };
 
 /**

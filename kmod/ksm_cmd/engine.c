@@ -131,9 +131,12 @@ void dedup_item_free(struct dedup_item *item, bool again)
 {
 	struct dedup_object *dobj = owner_of(item);
 	unsigned long *late = again ? object_late(dobj, item->index) : NULL;
+	u32 written;
 
 	if (late)
 		__set_bit(item->index % ENGINE_CHUNK, late);
+	if (item->traced)
+		mem_trace_end(dobj->obj, item->index, &written);
 	xa_erase(&dobj->items, item->index);
 	kmem_cache_free(item_cache, item);
 }

@@ -56,6 +56,7 @@ struct dedup_engine {
 	pgoff_t next;			/* in @at */
 	pgoff_t chunk;			/* of @at that is harvested, ULONG_MAX: none */
 	unsigned long *dirty;		/* of @chunk */
+	u32 traces;			/* pages that may still be traced in this pass */
 	struct dedup_stats begin;	/* the counters when the pass began */
 	u32 rate;
 	u64 due;			/* ktime of the next turn, the thread's own */

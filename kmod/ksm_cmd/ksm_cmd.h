@@ -81,11 +81,16 @@ struct dedup_policy {
  * @reclassified: pages that changed their class
  * @class_min, @class_max: nodes of the smallest and largest class now
  * @rate: pages before the thread sleeps, now
+ * @traced: cmd-subpage, where the CPU has sub-page write permissions: passes of a page in which the
+ *	guest's writes were traced; @trace_written: its sub-pages that were written in them;
+ *	@trace_changed: of these, their hash changed too; @trace_other: the hash changed, and no
+ *	write of the guest was seen (the VMM's, a device's)
  */
 struct dedup_stats {
 	u64 passes, scanned, skipped, volatile_, compared, futile, hash_steps;
 	u64 merged, zeroed, refused, raced, bytes, ticks, pass_ticks, pass_scanned;
 	u64 stable, sharing, unstable, reclassified, class_min, class_max, rate;
+	u64 traced, trace_written, trace_changed, trace_other;
 };
 
 /* At module load and unload; every VM and object is gone at unload. -ENOMEM. */

@@ -12,6 +12,11 @@
 #define SLICE		512U	/* pages in one hold of the engine's lock, without a budget */
 #define SKIP_COST	64	/* pages known not to have changed that count as one */
 
+/* Which pages are traced: one in so many, others in each pass; and how many in a pass at most */
+#define TRACE_ONE_OF	16
+#define TRACE_STRIDE	7
+#define TRACE_MOST	64
+
 /* -- one page ------------------------------------------ */
 
 /* Is the page a candidate? Then it is held. */
@@ -25,19 +30,69 @@ static bool candidate(struct dedup_object *dobj, pgoff_t index, bool large, stru
 	return false;
 }
 
+/*
+ * cmd-subpage counts what changed, by hashes, for what was written. Where the CPU can tell what
+ * was written, it does so for a sample of the pages, to be compared. The trace begins before
+ * the page is hashed and ends after it was hashed again, so that it misses no change.
+ */
+static void trace_begin(struct dedup_engine *engine, struct dedup_item *item)
+{
+	struct dedup_object *dobj = item->owner;
+
+	if (engine->policy.algorithm != DEDUP_CMD_SUBPAGE || !engine->traces || item->traced ||
+	    (item->index * TRACE_STRIDE + engine->core.seq) % TRACE_ONE_OF)
+		return;
+	if (mem_trace_begin(dobj->obj, item->index))
+		return;
+	item->traced = true;
+	engine->traces--;
+}
+
+static void trace_end(struct dedup_engine *engine, struct dedup_item *item, u64 old)
+{
+	struct dedup_object *dobj = item->owner;
+	struct dedup_stats *s = &engine->core.stats;
+	u32 written, mask = GENMASK(MEM_TRACE_PARTS / DEDUP_SUBPAGES - 1, 0);
+	bool wrote, changed;
+	int i;
+
+	item->traced = false;
+	if (mem_trace_end(dobj->obj, item->index, &written))
+		return;
+	s->traced++;
+	for (i = 0; i < DEDUP_SUBPAGES; i++) {
+		wrote = written >> i * (MEM_TRACE_PARTS / DEDUP_SUBPAGES) & mask;
+		changed = (u16)(item->hash >> 16 * i) != (u16)(old >> 16 * i);
+		s->trace_written += wrote;
+		s->trace_changed += wrote && changed;
+		s->trace_other += !wrote && changed;
+	}
+}
+
 /* ksm, cmd-*: false: it is no candidate. */
 static bool visit(struct dedup_engine *engine, struct dedup_object *dobj, pgoff_t index, bool dirty)
 {
 	struct dedup_item *item;
 	struct mem_page p;
+	bool traced;
+	u64 old;
+	int r;
 
 	if (!candidate(dobj, index, false, &p))
 		return false;
 	engine->core.stats.scanned++;
 	item = object_item(dobj, index);
 	/* Without memory for it a page is passed by; the next pass comes */
-	if (item)
-		dedup_visit(&engine->core, item, page_address(p.page), p.page, dirty);
+	if (!item)
+		goto out;
+	traced = item->traced;
+	old = item->hash;
+	if (!traced)
+		trace_begin(engine, item);
+	r = dedup_visit(&engine->core, item, page_address(p.page), p.page, dirty);
+	if (traced && r != DEDUP_GONE)
+		trace_end(engine, item, old);
+out:
 	mem_page_put(&p);
 	return true;
 }
@@ -205,6 +260,7 @@ int scan_begin(struct dedup_engine *engine)
 		return err;
 	dedup_pass_begin(&engine->core);
 	engine->begin = engine->core.stats;
+	engine->traces = TRACE_MOST;
 	engine->at = list_first_entry_or_null(&engine->objects, struct dedup_object, link);
 	engine->next = 0;
 	engine->chunk = ULONG_MAX;

@@ -39,7 +39,7 @@ static void adapt(struct dedup_engine *engine, u64 looked, u64 found)
 	else if (found && found * 100 >= looked)
 		engine->rate = min(engine->rate * 2, pages);
 	else if (found * 1000 <= looked)
-		engine->rate = max(engine->rate - engine->rate / 8, least);
+		engine->rate = max(engine->rate - max(engine->rate / 8, 1U), least);
 }
 
 /* One turn of a domain. It is due again when its sleep is over and its share of the CPU allows. */

@@ -118,6 +118,10 @@ static const struct nl_attr_name dedup_stats_attrs[EMYS_A_DEDUP_STATS_MAX + 1] =
 	[EMYS_A_DEDUP_STATS_CLASS_MIN] = { "class-min", NL_U64 },
 	[EMYS_A_DEDUP_STATS_CLASS_MAX] = { "class-max", NL_U64 },
 	[EMYS_A_DEDUP_STATS_RATE] = { "rate", NL_U64 },
+	[EMYS_A_DEDUP_STATS_TRACED] = { "traced", NL_U64 },
+	[EMYS_A_DEDUP_STATS_TRACE_WRITTEN] = { "trace-written", NL_U64 },
+	[EMYS_A_DEDUP_STATS_TRACE_CHANGED] = { "trace-changed", NL_U64 },
+	[EMYS_A_DEDUP_STATS_TRACE_OTHER] = { "trace-other", NL_U64 },
 };
 
 const struct nl_attr_set nl_dedup_stats = { "dedup-stats", EMYS_A_DEDUP_STATS_MAX, dedup_stats_attrs };
