@@ -1,18 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # The part of bench/dedup that runs in the emulated host.
-# usage: dedup-inside.sh ROUNDS kvm|ALGORITHM...
+# usage: dedup-inside.sh guests|short ROUNDS kvm|ALGORITHM...
 #
+# short: the VMs have memory like that of guests, and no guests.
 # Lines for the other part begin with @. "@run NAME", then what was measured, in order; "@still"
 # before the passes over memory that has not changed.
-rounds=$1
-shift
+form=$1
+rounds=$2
+shift 2
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests init_on_alloc=0"
+# The least that Debian's kernel of 74 MiB with its data runs in comfortably
 mib=96
+[ "$form" = guests ] || mib=8
 guests="files pages storm idle"
 clones="clone1 clone2"
 # Passes with nothing changed after the rounds: KSM needs two to merge what it has not seen.
-settle=3
+settle=2
+nr=0
 
 die()
 {
@@ -38,6 +43,13 @@ guest()
 	rm -f "/tmp/$name.in" "/tmp/$name.out"
 	mkfifo "/tmp/$name.in"
 	# Read and write: the pipe does not end with the first who wrote to it.
+	if [ "$form" = short ]; then
+		# shellcheck disable=SC2046 # one word each
+		./dedup-tool vm "$name" "$seed" $mib "$device" emys.ko $(command -v vmctl) dedup-tool \
+			<>"/tmp/$name.in" >"/tmp/$name.out" 2>&1 &
+		echo $! >"/tmp/$name.pid"
+		return
+	fi
 	vmctl run --device "$device" "$@" --name "$name" --memory ${mib}M --kernel guest/vmlinux \
 		--initrd /tmp/initrd.img \
 		--cmdline "$words emys.cmd=\"work $name $seed $size\"" \
@@ -51,7 +63,8 @@ clone()
 	rm -f "/tmp/$1.in" "/tmp/$1.out"
 	mkfifo "/tmp/$1.in"
 	kill -STOP "$(cat "/tmp/$2.pid")"
-	./dedup-tool clone "$(cat "/tmp/$2.pid")" $mib "$(cat "/tmp/$2.object")" <>"/tmp/$1.in" >"/tmp/$1.out" &
+	./dedup-tool clone "$(cat "/tmp/$2.pid")" $mib "$(cat "/tmp/$2.object")" $nr \
+		<>"/tmp/$1.in" >"/tmp/$1.out" 2>&1 &
 	echo $! >"/tmp/$1.pid"
 	tool wait 60 "/tmp/$1.out" "@ready clone"
 	kill -CONT "$(cat "/tmp/$2.pid")"
@@ -60,6 +73,7 @@ clone()
 start_all()	# DEVICE OPTIONS
 {
 	stamp start
+	nr=0
 	seed=0
 	for g in $guests; do
 		seed=$((seed + 1))
@@ -75,10 +89,14 @@ start_all()	# DEVICE OPTIONS
 			die "$g has no object"
 		echo "$object" >"/tmp/$g.object"
 	done
+}
+
+# New clones for each run: those of the run before have drifted away from what they were made of.
+clone_all()
+{
 	for g in $clones; do
 		clone "$g" files
 	done
-	nr=0
 	stamp cloned
 }
 
@@ -100,12 +118,12 @@ pids()
 	done
 }
 
-end_all()
+end()	# NAME...
 {
-	for g in $guests $clones; do
+	for g in "$@"; do
 		echo end >"/tmp/$g.in"
 	done
-	for g in $guests $clones; do
+	for g in "$@"; do
 		wait "$(cat "/tmp/$g.pid")" || die "$g ended with status $?"
 	done
 	stamp ended
@@ -150,16 +168,18 @@ scan_emys()
 	tool scan $domain "$1"
 }
 
-cat guest/initrd.img work.cpio >/tmp/initrd.img
+[ "$form" = short ] || cat guest/initrd.img work.cpio >/tmp/initrd.img
 # Small pages on both sides: what is merged is the question here, not what is split for it.
 echo never >/sys/kernel/mm/transparent_hugepage/enabled
 emys=
-for name in "$@"; do
-	if [ "$name" = kvm ]; then
+for which in "$@"; do
+	if [ "$which" = kvm ]; then
 		echo "@run kvm"
 		start_all /dev/kvm --mergeable
+		clone_all
 		measure scan_kvm
-		end_all
+		# shellcheck disable=SC2086 # one word each
+		end $guests $clones
 		echo 2 >/sys/kernel/mm/ksm/run
 		rmmod kvm_intel || die "kvm_intel does not unload"
 		continue
@@ -169,13 +189,16 @@ for name in "$@"; do
 		start_all /dev/emys --no-balloon
 		emys=1
 	fi
-	echo "@run $name"
+	clone_all
+	echo "@run $which"
 	# A new domain: nothing is shared and nothing known of the pages.
 	domain=$((domain + 1))
 	# shellcheck disable=SC2046
 	tool join $domain $(pids)
-	tool algorithm $domain "$name"
+	tool algorithm $domain "$which"
 	measure scan_emys
+	# shellcheck disable=SC2086
+	end $clones
 done
 if [ -n "$emys" ]; then
 	clone clone3 pages
@@ -183,7 +206,7 @@ if [ -n "$emys" ]; then
 	tool join $domain "$(cat /tmp/clone3.pid)"
 	tool cloned "$(cat /tmp/pages.pid)" "$(cat /tmp/clone3.pid)"
 	kill -CONT "$(cat /tmp/pages.pid)"
-	clones="$clones clone3"
-	end_all
+	# shellcheck disable=SC2086
+	end $guests clone3
 	rmmod emys || die "emys does not unload"
 fi

@@ -16,9 +16,13 @@
  *		tell emys that the second VM is a copy of the first; prints ticks and pages merged
  *	  dedup-tool object PID
  *		the id of its memory object; its VM is in a domain of its own
- *	  dedup-tool clone PID MIB OBJECT
- *		a VM with a copy of the memory of the VMM PID, OBJECT or 0 for anonymous memory; says "@ready", writes to a part of it
- *		with every line "go" ("@done N"), ends with another line
+ *	  dedup-tool clone PID MIB OBJECT N
+ *		a VM with a copy of the memory of the VMM PID, of OBJECT, 0: anonymous memory; says
+ *		"@ready clone", writes to a part of it with every line "go" ("@done N + 1", and so
+ *		on), ends with another line
+ *	  dedup-tool vm KIND SEED MIB DEVICE FILE...
+ *		a VM whose memory has pages like those of a guest of that KIND (files, pages, storm,
+ *		idle), without a guest; some are pages of the files. Spoken to like a clone
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -237,7 +241,9 @@ static const char * const stats[EMYS_A_DEDUP_STATS_MAX + 1] = {
 	[EMYS_A_DEDUP_STATS_CLASS_MAX] = "class-max",
 };
 
-static const char * const algorithms[] = { "emys", "ksm", "cmd-address", "cmd-count", "cmd-subpage" };
+static const char * const algorithms[] = {
+	"emys", "ksm", "cmd-address", "cmd-count", "cmd-subpage"
+};
 
 static void must(struct nl *nl, int rc, const char *what)
 {
@@ -461,7 +467,7 @@ static int clone_of(char **argv)
 	bool emys = object;
 	uint8_t *present = calloc(pages, 1), *memory;
 	int pid = atoi(argv[0]);
-	unsigned int nr = 0;
+	unsigned int before = atoi(argv[3]), nr = 0;
 	char line[64];
 
 	at = find_memory(pid, size, emys);
@@ -481,9 +487,154 @@ static int clone_of(char **argv)
 		for (i = nr % STRIDE; i < pages; i += STRIDE)
 			if (present[i])
 				*(volatile uint64_t *)(memory + i * PAGE) = nr;
+		printf("@done %u\n", before + nr);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+/* -- memory without a guest ------------------------------------------------------ */
+
+/*
+ * The class of a page, by its number modulo 16:
+ *  F	a page of the files, the same in every VM
+ *  C	the same in every VM
+ *  T	twice in this VM
+ *  Z	zero
+ *  O	of its own
+ *  P	of its own, one KiB is new in every round
+ *  W	of its own, new in every round
+ *  R	of its own after odd rounds, the same in every VM after even ones
+ */
+static const struct kind {
+	const char *name;
+	char classes[17];
+} kinds[] = {
+	{ "files", "FFFFFFFFTTOOOPPW" },
+	{ "pages", "CCCTZOPWCCCTZOPW" },
+	{ "storm", "FFFFZZOOWWWWRRRR" },
+	{ "idle", "FFFFFFFFZZZZOOOO" },
+};
+
+struct image {
+	const struct kind *kind;
+	uint64_t seed, pages, from_files;
+	char *files;
+};
+
+/* Lines, as memory often holds: unlike pages begin alike. */
+#define LINE	64
+
+static void text(char *to, unsigned long size, uint64_t who, uint64_t page, unsigned int version)
+{
+	char line[2 * LINE];
+
+	snprintf(line, sizeof(line), "line 00 of page %8lu of guest %7lu, version %12u\n", page,
+		 who, version);
+	for (unsigned long i = 0; i < size / LINE; i++, to += LINE) {
+		line[5] = '0' + i / 10;
+		line[6] = '0' + i % 10;
+		memcpy(to, line, LINE);
+	}
+}
+
+static char class_of(const struct image *image, uint64_t page)
+{
+	return image->kind->classes[page % 16];
+}
+
+/* What the page holds after round @nr. */
+static void make_page(const struct image *image, uint64_t page, unsigned int nr, char *to)
+{
+	uint64_t kib = page / 16 % 4;
+
+	switch (class_of(image, page)) {
+	case 'F':
+		memcpy(to, image->files + page % image->from_files * PAGE, PAGE);
+		return;
+	case 'C':
+		return text(to, PAGE, 0, page, 0);
+	case 'T':
+		return text(to, PAGE, image->seed, page / 32, 0);
+	case 'Z':
+		memset(to, 0, PAGE);
+		return;
+	case 'P':
+		text(to, kib * 1024, image->seed, page, 0);
+		text(to + kib * 1024, 1024, image->seed, page, nr);
+		return text(to + (kib + 1) * 1024, (3 - kib) * 1024, image->seed, page, 1);
+	case 'W':
+		return text(to, PAGE, image->seed, page, nr);
+	case 'R':
+		return text(to, PAGE, nr % 2 ? image->seed : 0, page, 0);
+	default:
+		return text(to, PAGE, image->seed, page, 0);
+	}
+}
+
+static void read_files(struct image *image, char **names)
+{
+	unsigned long room = 64ul << 20, at = 0;
+	ssize_t n;
+	int fd;
+
+	image->files = malloc(room);
+	for (; image->files && *names; names++) {
+		fd = open(*names, O_RDONLY);
+		if (fd < 0)
+			die("%s: %s", *names, strerror(errno));
+		while ((n = read(fd, image->files + at, room - at)) > 0)
+			at += n;
+		close(fd);
+	}
+	image->from_files = at / PAGE;
+	if (!image->from_files)
+		die("no files to fill pages with");
+}
+
+static void check(const struct image *image, const char *memory, unsigned int nr)
+{
+	char want[PAGE];
+
+	for (uint64_t i = 0; i < image->pages; i++) {
+		make_page(image, i, nr, want);
+		if (memcmp(memory + i * PAGE, want, PAGE)) {
+			printf("@wrong round %u page %lu\n", nr, i);
+			exit(1);
+		}
+	}
+}
+
+static int vm(char **argv)
+{
+	bool emys = !strcmp(argv[3], "/dev/emys");
+	const struct kind *kind = kinds;
+	struct image image = { 0 };
+	unsigned int nr = 0;
+	char line[64], *memory;
+
+	while (strcmp(kind->name, argv[0]))
+		if (++kind == kinds + sizeof(kinds) / sizeof(*kinds))
+			die("no kind %s", argv[0]);
+	image.kind = kind;
+	image.seed = strtoull(argv[1], NULL, 0);
+	image.pages = (strtoull(argv[2], NULL, 0) << 20) / PAGE;
+	read_files(&image, argv + 4);
+	memory = clone_memory(image.pages * PAGE, emys);
+	for (uint64_t i = 0; i < image.pages; i++)
+		make_page(&image, i, nr, memory + i * PAGE);
+	clone_vm(argv[3], memory, image.pages * PAGE);
+	printf("@ready %s\n", kind->name);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin) && !strncmp(line, "go", 2)) {
+		nr++;
+		for (uint64_t i = 0; i < image.pages; i++)
+			if (strchr("PWR", class_of(&image, i)))
+				make_page(&image, i, nr, memory + i * PAGE);
 		printf("@done %u\n", nr);
 		fflush(stdout);
 	}
+	check(&image, memory, nr);
 	return 0;
 }
 
@@ -496,7 +647,7 @@ int main(int argc, char **argv)
 	} commands[] = {
 		{ "wait", 3, wait_for }, { "ksm", 1, ksm }, { "join", 2, join },
 		{ "algorithm", 2, algorithm }, { "scan", 2, scan }, { "cloned", 2, cloned },
-		{ "object", 1, object }, { "clone", 3, clone_of },
+		{ "object", 1, object }, { "clone", 4, clone_of }, { "vm", 5, vm },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
