@@ -2,6 +2,7 @@
 /* netlink/hostile: messages that are cut short, mistyped, unknown and random */
 #include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "owned.h"
@@ -479,6 +480,8 @@ static void drain(struct nl *nl, unsigned int *good, unsigned int *bad)
 static void test_random(void)
 {
 	unsigned int good = 0, bad = 0;
+	const char *slow = getenv("EMYS_SLOW");
+	unsigned int mutations = MUTATIONS / (slow && atoi(slow) > 1 ? atoi(slow) : 1);
 	struct nl_module module;
 	struct nl_vm after;
 	struct owned o;
@@ -487,7 +490,7 @@ static void test_random(void)
 	nl = begin(&o);
 	calm = nl_open();
 	CHECK_EQ(nl_module_get(calm, &module), 0);
-	for (unsigned int i = 0; i < MUTATIONS; i++) {
+	for (unsigned int i = 0; i < mutations; i++) {
 		const struct seed *s = &seeds[rnd(ARRAY_SIZE(seeds))];
 
 		start(nl, s, rnd(4) ? NLM_F_ACK : NLM_F_DUMP);
@@ -498,7 +501,7 @@ static void test_random(void)
 		drain(nl, &good, &bad);
 	}
 	ksft_print("%u answers, %u errors", good, bad);
-	CHECK(good > MUTATIONS / 20 && bad > MUTATIONS / 20);
+	CHECK(good > mutations / 20 && bad > mutations / 20);
 	/* all is well: the VM is there, and every policy in its range is taken again */
 	CHECK_EQ(nl_vm_get(calm, vm, &after), 0);
 	put_back(calm, &module);

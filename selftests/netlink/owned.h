@@ -16,18 +16,23 @@
 struct owned {
 	struct vm *vm;
 	int object;			/* file */
-	u8 *mem;			/* OWNED_PAGES, the VM's slot 0 */
+	u8 *mem;			/* the VM's slot 0 */
 };
 
-static inline struct owned owned_make(void)
+static inline struct owned owned_sized(u64 pages)
 {
 	struct owned o = { .vm = vm_create_bare(ksft_device) };
 
 	o.object = CHECK_OK(open("/dev/emys-mem", O_RDWR | O_CLOEXEC));
-	o.mem = mmap(NULL, OWNED_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, o.object, 0);
+	o.mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, o.object, 0);
 	CHECK(o.mem != MAP_FAILED);
-	vm_region(o.vm, 0, 0, 0, OWNED_PAGES * PAGE, o.mem);
+	vm_region(o.vm, 0, 0, 0, pages * PAGE, o.mem);
 	return o;
+}
+
+static inline struct owned owned_make(void)
+{
+	return owned_sized(OWNED_PAGES);
 }
 
 #endif
