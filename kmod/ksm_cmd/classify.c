@@ -105,7 +105,7 @@ static bool subpage_keys(struct dedup_core *core, struct dedup_item *item, const
 			if (item->seen)
 				item->count[i] = min(item->count[i] + 1, COUNT_MAX);
 		} else if (item->count[i]) {
-			item->count[i]--;
+			item->count[i] /= 2;
 		}
 		key[i] = item->count[i] ? HASH_KEYS + item->count[i] - 1 : hash >> 8;
 	}

@@ -32,8 +32,9 @@ enum dedup_place {
  * @index: the page in @owner
  * @hash: emys: of the content it was put into the tree with. cmd-subpage: 16 bits for each
  *	sub-page. Else KSM's checksum
- * @count: cmd-subpage: by sub-page, in how many of the last passes it changed. cmd-count: [0] a
- *	bit for each of the last 8 passes, set when the page was written
+ * @count: cmd-subpage: by sub-page, in how many passes it changed of late, up to 3, halved by each
+ *	pass in which it did not. cmd-count: [0] a bit for each of the last 8 passes, set when the
+ *	page was written
  * @seen: visited before: @hash and @count hold something
  * @traced: the surroundings': the guest's writes to the page are traced
  */
