@@ -317,7 +317,7 @@ static void test_switch(void)
 	struct twins t;
 	u64 stable;
 
-	for (from = 0; from < ARRAY_SIZE(algorithms); from++) {
+	for (from = 0; from < ARRAY_SIZE(algorithms); from += 2) {
 		twins_make(&t, from);
 		twins_fill(&t);
 		scan(&t, ALL);

@@ -18,9 +18,9 @@
 #include "module.h"
 #include "twins.h"
 
-#define GUESTS_PAGES	300u		/* the rest is the VMM's */
+#define GUESTS_PAGES	150u		/* the rest is the VMM's */
 #define CONTENTS	4
-#define SECONDS		6
+#define SECONDS		4
 
 static volatile u64 stop, checked, written;
 

@@ -12,7 +12,7 @@
 #include "nl.h"
 
 #define GPA	0x10000000ull
-#define PAGES	400u
+#define PAGES	200u
 #define SIZE	(PAGES * 4096ull)
 #define WORDS	512u
 #define DOMAIN	77
