@@ -324,12 +324,16 @@ int scan_step(struct dedup_engine *engine, u32 budget)
 
 /* -- out of turn ------------------------------------------ */
 
+/*
+ * Or the rest of the pass under way: what has been harvested for it would not show up again, if
+ * it were begun anew.
+ */
 static int scan_pass(struct dedup_engine *engine)
 {
 	int r;
 
 	mutex_lock(&engine->lock);
-	r = scan_begin(engine);
+	r = engine->in_pass ? 0 : scan_begin(engine);
 	while (!r) {
 		r = scan_step(engine, SLICE);
 		mutex_unlock(&engine->lock);
@@ -351,6 +355,9 @@ int emys_dedup_scan(u32 domain, unsigned int passes)
 		return PTR_ERR(engine);
 	err = mutex_lock_interruptible(&engine->scan_lock);
 	if (!err) {
+		/* Only who holds scan_lock begins a pass */
+		if (passes && READ_ONCE(engine->in_pass))
+			err = scan_pass(engine);
 		while (!err && passes--)
 			err = scan_pass(engine);
 		mutex_unlock(&engine->scan_lock);
