@@ -235,11 +235,11 @@ static u32 domain(struct layout *l)
 	return vm.a[EMYS_A_VM_DOMAIN];
 }
 
-static void start_dedup(struct layout *l)
+void layout_dedup_policy(struct layout *l, u32 field, u64 value)
 {
-	int r = nl_domain_policy(l->nl, domain(l), EMYS_A_DEDUP_POLICY_RUN, 1);
+	int r = nl_domain_policy(l->nl, domain(l), field, value);
 
-	CHECK_MSG(!r, "deduplication: %d %s", r, l->nl->text);
+	CHECK_MSG(!r, "deduplication, policy %u: %d %s", field, r, l->nl->text);
 }
 
 void layout_make(struct layout *l)
@@ -260,7 +260,7 @@ void layout_make(struct layout *l)
 		guest.blocks[area] = l->blocks[area];
 		VM_VAR(l->vm, guest).blocks[area] = l->blocks[area];
 	}
-	start_dedup(l);
+	layout_dedup_policy(l, EMYS_A_DEDUP_POLICY_RUN, 1);
 	guest.hot_same = l->hot_same;
 	VM_VAR(l->vm, guest).hot_same = l->hot_same;
 	vcpu_call(l->vcpu, guest_main, 0);

@@ -67,6 +67,8 @@ u64 layout_stat(struct layout *l, u32 stat);
 u64 layout_broken(struct layout *l, u32 state);
 /* EMYS_A_RECLAIM_POLICY_*; the case fails when it is refused. */
 void layout_policy(struct layout *l, u32 field, u64 value);
+/* EMYS_A_DEDUP_POLICY_* of the VM's domain, likewise. */
+void layout_dedup_policy(struct layout *l, u32 field, u64 value);
 /* @n rounds of reclaim, each after the guest used what is hot. */
 void layout_rounds(struct layout *l, u32 n);
 /* @n full passes of deduplication over the VM's domain. */
