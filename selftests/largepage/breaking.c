@@ -2,6 +2,7 @@
 /* largepage/breaking: which large pages are broken, when, and which come back */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "layout.h"
@@ -69,9 +70,9 @@ static void settle(void)
 {
 	int i;
 
-	for (i = 0; i < 4; i++) {
-		layout_rounds(&l, 5);
-		layout_dedup(&l, 3);
+	for (i = 0; i < 3; i++) {
+		layout_rounds(&l, 4);
+		layout_dedup(&l, 2);
 	}
 	layout_rounds(&l, 1);
 }
@@ -86,12 +87,12 @@ static void end(void)
 /* With ample memory nothing is broken, however cold and alike it is. */
 static void test_no_pressure(void)
 {
-	make(3, 4, 1);
+	make(1, 2, 1);
 	settle();
 	CHECK_EQ(state(), EMYS_HOST_STATE_HIGH);
 	CHECK_EQ(broken_all(), 0);
-	CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 8);
-	CHECK_EQ(layout_stat(&l, EMYS_A_RECLAIM_STATS_COLD), 5);
+	CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 4);
+	CHECK_EQ(layout_stat(&l, EMYS_A_RECLAIM_STATS_COLD), 3);
 	layout_check(&l);
 	end();
 }
@@ -104,19 +105,19 @@ static void test_proactive(void)
 {
 	u64 used, saved;
 
-	make(4, 6, 2);
+	make(2, 2, 1);
 	used = layout_stat(&l, EMYS_A_RECLAIM_STATS_USED);
 	layout_pressure(&l, CLEAR);
 	settle();
-	CHECK_EQ(blocks(HOT), 4);
+	CHECK_EQ(blocks(HOT), 2);
 	CHECK_EQ(blocks(COLD), 0);
 	CHECK_EQ(blocks(ZERO), 0);
-	CHECK_EQ(broken_all(), 8);
+	CHECK_EQ(broken_all(), 3);
 	CHECK_EQ(broken_private(), 0);
-	CHECK_EQ(layout_count(&l, COLD, EMYS_A_COUNTS_SHARED), 6 * BLOCK_PAGES);
-	CHECK_EQ(layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO), 2 * BLOCK_PAGES);
+	CHECK_EQ(layout_count(&l, COLD, EMYS_A_COUNTS_SHARED), 2 * BLOCK_PAGES);
+	CHECK_EQ(layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO), BLOCK_PAGES);
 	saved = used - layout_stat(&l, EMYS_A_RECLAIM_STATS_USED);
-	CHECK_EQ(saved, 5 * BLOCK_PAGES);
+	CHECK_EQ(saved, 2 * BLOCK_PAGES);
 	layout_check(&l);
 	layout_do(&l, ORDER_CHANGE, 0);
 	layout_do(&l, ORDER_TOUCH, 0);
@@ -130,14 +131,14 @@ static void test_private(void)
 	static const u64 free[] = { CLEAR, SOFT, HARD, LOW };
 	u32 i;
 
-	make(2, 4, 0);
+	make(1, 2, 0);
 	layout_do(&l, ORDER_CHANGE, 0);
 	for (i = 0; i < ARRAY_SIZE(free); i++) {
 		layout_pressure(&l, free[i]);
 		layout_rounds(&l, 8);
 		layout_dedup(&l, 1);
 		CHECK_EQ(state(), EMYS_HOST_STATE_CLEAR + i);
-		CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 6);
+		CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 3);
 	}
 	CHECK_EQ(broken_all(), 0);
 	layout_check(&l);
@@ -148,7 +149,7 @@ static void test_private(void)
 static void test_hot_shareable(void)
 {
 	l.hot_same = 256;
-	make(4, 0, 0);
+	make(2, 0, 0);
 	layout_pressure(&l, CLEAR);
 	settle();
 	CHECK_EQ(broken_all(), 0);
@@ -163,12 +164,12 @@ static void test_hot_shareable(void)
 
 static void test_never(void)
 {
-	make(2, 4, 1);
+	make(1, 2, 1);
 	large(EMYS_LARGE_POLICY_NEVER);
 	layout_pressure(&l, LOW);
 	settle();
 	CHECK_EQ(state(), EMYS_HOST_STATE_LOW);
-	CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 7);
+	CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 4);
 	CHECK_EQ(broken_all(), 0);
 	layout_check(&l);
 	end();
@@ -177,7 +178,7 @@ static void test_never(void)
 /* Not before SOFT, and then by address, hot or not. */
 static void test_demand(void)
 {
-	make(2, 4, 0);
+	make(1, 2, 0);
 	large(EMYS_LARGE_POLICY_DEMAND);
 	layout_pressure(&l, CLEAR);
 	settle();
@@ -194,7 +195,7 @@ static void test_demand(void)
 static void test_small(void)
 {
 	l.blocks[GROW] = 2;
-	make(2, 2, 0);
+	make(1, 2, 0);
 	large(EMYS_LARGE_POLICY_SMALL);
 	/* A round breaks so much at most; this is less */
 	layout_pressure(&l, CLEAR);
@@ -218,7 +219,7 @@ static void test_own_policy(void)
 {
 	struct nl_vm vm;
 
-	make(1, 4, 0);
+	make(1, 2, 0);
 	CHECK_EQ(nl_vm_large(l.nl, l.id, EMYS_LARGE_POLICY_NEVER), 0);
 	CHECK_EQ(nl_vm_get(l.nl, l.id, &vm), 0);
 	CHECK_EQ(vm.a[EMYS_A_VM_LARGE], EMYS_LARGE_POLICY_NEVER);
@@ -244,7 +245,7 @@ static void test_collapse(void)
 {
 	int i;
 
-	make(1, 4, 0);
+	make(1, 2, 0);
 	layout_pressure(&l, CLEAR);
 	settle();
 	CHECK_EQ(blocks(COLD), 0);
@@ -255,11 +256,11 @@ static void test_collapse(void)
 	layout_rounds(&l, 4);
 	CHECK_EQ(blocks(COLD), 0);	/* and not what is cold */
 	for (i = 0; i < 8; i++) {
-		layout_do(&l, ORDER_READ, 4 * BLOCK_PAGES);
+		layout_do(&l, ORDER_READ, 2 * BLOCK_PAGES);
 		layout_rounds(&l, 1);
 	}
-	CHECK_EQ(blocks(COLD), 4);
-	CHECK(layout_count(&l, COLD, EMYS_A_COUNTS_COLLAPSED) >= 4);
+	CHECK_EQ(blocks(COLD), 2);
+	CHECK(layout_count(&l, COLD, EMYS_A_COUNTS_COLLAPSED) >= 2);
 	layout_check(&l);
 	end();
 }
@@ -317,6 +318,37 @@ static void test_hysteresis(void)
 	end();
 }
 
+/*
+ * The host's own free memory counts without a budget too: somebody else takes some of it, and
+ * gives it back, which is not enough to leave the state.
+ */
+static void test_host_memory(void)
+{
+	u64 free, size;
+	void *taken;
+
+	make(1, 0, 0);
+	large(EMYS_LARGE_POLICY_NEVER);
+	free = layout_stat(&l, EMYS_A_RECLAIM_STATS_FREE);
+	layout_policy(&l, EMYS_A_RECLAIM_POLICY_MIN_FREE, free * 1000 / 700);
+	layout_rounds(&l, 1);
+	CHECK_EQ(state(), EMYS_HOST_STATE_CLEAR);
+	size = free * 15 / 100 * 4096;
+	taken = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	CHECK(taken != MAP_FAILED);
+	layout_rounds(&l, 1);
+	CHECK_EQ(state(), EMYS_HOST_STATE_SOFT);
+	CHECK_OK(munmap(taken, size));
+	layout_rounds(&l, 1);
+	CHECK_EQ(state(), EMYS_HOST_STATE_SOFT);
+	CHECK(layout_stat(&l, EMYS_A_RECLAIM_STATS_FREE) > free * 92 / 100);
+	layout_policy(&l, EMYS_A_RECLAIM_POLICY_MIN_FREE, free * 1000 / 1300);
+	layout_rounds(&l, 1);
+	CHECK_EQ(state(), EMYS_HOST_STATE_CLEAR);
+	end();
+}
+
 /* Listeners hear of a change of state, with the figures. */
 static void test_event(void)
 {
@@ -365,17 +397,17 @@ static void test_shrinker(void)
 	u64 shrunk;
 	int fd, i;
 
-	make(1, 0, 4);
+	make(1, 0, 2);
 	layout_rounds(&l, 8);
 	CHECK_EQ(broken_all(), 0);
 	shrunk = layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK);
 	fd = CHECK_OK(open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
 	CHECK_EQ(write(fd, "2", 1), 1);
 	close(fd);
-	for (i = 0; i < 100 && layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO) < 4 * BLOCK_PAGES; i++)
+	for (i = 0; i < 100 && layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO) < 2 * BLOCK_PAGES; i++)
 		usleep(20000);
-	CHECK_EQ(layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO), 4 * BLOCK_PAGES);
-	CHECK(layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK) - shrunk >= 4 * BLOCK_PAGES);
+	CHECK_EQ(layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO), 2 * BLOCK_PAGES);
+	CHECK(layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK) - shrunk >= 2 * BLOCK_PAGES);
 	CHECK_EQ(blocks(HOT), 1);
 	CHECK_EQ(broken_private(), 0);
 	layout_check(&l);
@@ -387,17 +419,17 @@ static void test_working_set(void)
 {
 	struct nl_vm vm;
 
-	make(2, 8, 0);
+	make(1, 4, 0);
 	layout_rounds(&l, 40);
 	CHECK_EQ(nl_vm_get(l.nl, l.id, &vm), 0);
-	CHECK_EQ(vm.balloon[EMYS_A_BALLOON_ACTUAL], 10 * BLOCK_PAGES);
+	CHECK_EQ(vm.balloon[EMYS_A_BALLOON_ACTUAL], 5 * BLOCK_PAGES);
 	/* the averages approach the hot pages from above */
-	CHECK(vm.balloon[EMYS_A_BALLOON_ACTIVE] >= 2 * BLOCK_PAGES);
-	CHECK(vm.balloon[EMYS_A_BALLOON_ACTIVE] <= 4 * BLOCK_PAGES);
-	layout_do(&l, ORDER_READ, 8 * BLOCK_PAGES);
+	CHECK(vm.balloon[EMYS_A_BALLOON_ACTIVE] >= BLOCK_PAGES);
+	CHECK(vm.balloon[EMYS_A_BALLOON_ACTIVE] <= 2 * BLOCK_PAGES);
+	layout_do(&l, ORDER_READ, 4 * BLOCK_PAGES);
 	layout_rounds(&l, 1);
 	CHECK_EQ(nl_vm_get(l.nl, l.id, &vm), 0);
-	CHECK(vm.balloon[EMYS_A_BALLOON_ACTIVE] >= 9 * BLOCK_PAGES);
+	CHECK(vm.balloon[EMYS_A_BALLOON_ACTIVE] >= 4 * BLOCK_PAGES);
 	end();
 }
 
@@ -413,6 +445,7 @@ KSFT_MAIN(
 	{ "largepage: collapse", test_collapse, 60 },
 	{ "largepage: broken in vain", test_in_vain, 60 },
 	{ "largepage: hysteresis", test_hysteresis, 60 },
+	{ "largepage: the host's own memory", test_host_memory, 60 },
 	{ "largepage: event", test_event, 60 },
 	{ "largepage: throttle", test_throttle, 60 },
 	{ "largepage: shrinker", test_shrinker, 60 },
