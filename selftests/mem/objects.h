@@ -135,6 +135,16 @@ static inline u64 module_stat(const char *name)
 	FAIL("no %s in the module's stats", name);
 }
 
+/* The same when what a dying VM held is freed, which a worker does: a moment later. */
+static inline u64 module_stat_after(const char *name, u64 want)
+{
+	int i;
+
+	for (i = 0; i < 100 && module_stat(name) != want; i++)
+		usleep(10000);
+	return module_stat(name);
+}
+
 static inline int object_open(void)
 {
 	int fd;

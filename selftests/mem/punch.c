@@ -127,7 +127,7 @@ static void test_pages(void)
 	vm_free(s.vm);
 	CHECK_OK(munmap(s.mem, SIZE));
 	CHECK_OK(close(s.fd));
-	CHECK_EQ(module_stat("pages"), before);
+	CHECK_EQ(module_stat_after("pages", before), before);
 	CHECK(!object_read(s.id, &s.o));
 }
 
@@ -142,7 +142,7 @@ static void test_all(void)
 	make(&s);
 	fill(&s);
 	punch(&s, 0, PAGES);
-	CHECK_EQ(module_stat("pages"), before);
+	CHECK_EQ(module_stat_after("pages", before), before);
 	CHECK_EQ(look(&s)->state[BALLOONED], PAGES);
 	CHECK_EQ(s.o.broken, 0);
 	CHECK_EQ(s.o.freed, s.o.made);
@@ -249,7 +249,7 @@ static void test_named(void)
 	CHECK_OK(munmap(s.mem, SIZE));
 	CHECK_OK(close(s.fd));
 	CHECK_OK(umount(dir));
-	CHECK_EQ(module_stat("pages"), before);
+	CHECK_EQ(module_stat_after("pages", before), before);
 	CHECK_OK(rmdir(dir));
 }
 
