@@ -147,6 +147,21 @@ static void ksm_set(const char *name, unsigned long long v)
 		die("%s: %s", path, strerror(errno));
 }
 
+/* Copies of merged pages that writes have made, of all processes. */
+static unsigned long long ksm_copied(void)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	unsigned long long v;
+	char name[64];
+
+	while (f && fscanf(f, "%63s %llu", name, &v) == 2)
+		if (!strcmp(name, "cow_ksm")) {
+			fclose(f);
+			return v;
+		}
+	die("/proc/vmstat: no cow_ksm");
+}
+
 static int find_ksmd(void)
 {
 	DIR *proc = opendir("/proc");
@@ -209,8 +224,8 @@ static int ksm(char **argv)
 		nap_ms(5);
 		if (ksm_get("full_scans") != was + 1)
 			die("more than one pass");
-		printf("@pass ticks=%.0f shared=%llu sharing=%llu unshared=%llu volatile=%llu\n",
-		       (ran_ns(pid) - ns) * hz / 1e9, ksm_get("pages_shared"),
+		printf("@pass ticks=%.0f copied=%llu shared=%llu sharing=%llu unshared=%llu volatile=%llu\n",
+		       (ran_ns(pid) - ns) * hz / 1e9, ksm_copied(), ksm_get("pages_shared"),
 		       ksm_get("pages_sharing"), ksm_get("pages_unshared"),
 		       ksm_get("pages_volatile"));
 		fflush(stdout);
