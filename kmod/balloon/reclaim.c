@@ -35,7 +35,7 @@
 #define CANDIDATES	256
 #define TICK_MIN_MS	20
 
-DEFINE_MUTEX(reclaim_lock);
+DEFINE_MUTEX(reclaim_lock);			/* the round lock: see above */
 struct reclaim_counters reclaim_counters;
 
 static DEFINE_SPINLOCK(policy_lock);
@@ -60,7 +60,7 @@ static DECLARE_WAIT_QUEUE_HEAD(thread_wait);
 static bool thread_woken;
 static struct task_struct *thread;
 
-/* -- policy ----------------------------------------------------------------------------- */
+/* -- policy --------------------------------------------- */
 
 struct reclaim_policy reclaim_policy(void)
 {
@@ -117,7 +117,7 @@ int emys_reclaim_policy_set(const struct reclaim_policy *new, const char **bad)
 	return 0;
 }
 
-/* -- the host's state ---------------------------------------------------------------------- */
+/* -- the host's state --------------------------------------------- */
 
 /**
  * struct host_free - what decides
@@ -186,7 +186,7 @@ enum host_state emys_host_state(void)
 	return READ_ONCE(host_state);
 }
 
-/* -- a round -------------------------------------------------------------------------------------- */
+/* -- a round --------------------------------------------- */
 
 static int see_object(struct reclaim_round *round, struct mem_object *obj, enum large_policy large,
 		      struct reclaim_object **seen)
@@ -420,7 +420,7 @@ void emys_reclaim_stats(struct reclaim_stats *stats)
 	mutex_unlock(&reclaim_lock);
 }
 
-/* -- the thread ------------------------------------------------------------------------------------ */
+/* -- the thread --------------------------------------------- */
 
 /* Free memory alone; act when it got worse or the kernel asks. */
 static void reclaim_tick(void)

@@ -65,7 +65,7 @@ static void record_store(struct reclaim_object *ro, unsigned long region,
 	xa_store(&ro->regions, region, xa_mk_value(region_pack(rec)), GFP_KERNEL | __GFP_NOWARN);
 }
 
-/* -- looking at pages ---------------------------------------------------------------- */
+/* -- looking at pages --------------------------------------------- */
 
 static bool is_zero(struct page *page)
 {
@@ -198,7 +198,7 @@ static u32 drop_zeros(struct mem_object *obj, pgoff_t first)
 	return dropped;
 }
 
-/* -- regions that are not blocks --------------------------------------------------------- */
+/* -- regions that are not blocks --------------------------------------------- */
 
 static void count_merged(struct region_record *rec, u32 merged, u32 absent)
 {
@@ -243,7 +243,8 @@ static bool visit_small(struct reclaim_round *round, struct mem_object *obj,
 	pgoff_t first = region * MEM_BLOCK_PAGES;
 	bool due = region % round->look_every == round->number % round->look_every;
 
-	if (!rec->large && !rec->broken && mem_page_next(obj, first, true) >= first + MEM_BLOCK_PAGES)
+	if (!rec->large && !rec->broken &&
+	    mem_page_next(obj, first, true) >= first + MEM_BLOCK_PAGES)
 		return false;
 	/* The region's pages wait for their partners: look sooner at what is new */
 	if (round->budget.look && (due || (rec->broken && !rec->merged && rec->age < 8))) {
@@ -258,7 +259,7 @@ static bool visit_small(struct reclaim_round *round, struct mem_object *obj,
 	return true;
 }
 
-/* -- blocks ---------------------------------------------------------------------------------- */
+/* -- blocks --------------------------------------------- */
 
 static void offer_block(struct reclaim_round *round, struct reclaim_object *ro,
 			unsigned long region, const struct region_record *rec)
@@ -322,7 +323,7 @@ static void visit(struct reclaim_round *round, struct mem_object *obj, struct re
 		xa_erase(&ro->regions, region);
 }
 
-/* -- the sweep --------------------------------------------------------------------------------- */
+/* -- the sweep --------------------------------------------- */
 
 /* The first region from @region on with anything in it, or ULONG_MAX. */
 static unsigned long region_next(struct mem_object *obj, struct reclaim_object *ro,
@@ -417,7 +418,7 @@ void sweep_known(struct reclaim_round *round, struct reclaim_object *ro)
 	}
 }
 
-/* -- breaking -------------------------------------------------------------------------------------- */
+/* -- breaking --------------------------------------------- */
 
 static int break_block(struct reclaim_round *round, struct mem_object *obj,
 		       struct reclaim_object *ro, unsigned long region)
