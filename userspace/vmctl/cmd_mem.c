@@ -31,15 +31,25 @@ static void print_vms(const json_t *vms, const json_t *names)
 	}
 }
 
-static void print_module(const json_t *m, const json_t *vms)
+/* Of whole domains: the parts of the VMs in it are rounded. */
+static long long saved_by_all(struct family *f)
 {
-	const json_t *stats = json_object_get(m, "stats");
 	long long saved = 0;
-	json_t *vm;
+	json_t *domains, *d;
 	size_t i;
 
-	json_array_foreach(vms, i, vm)
-		saved += memcmd_in(vm, "counts", "saved");
+	if (family_dump(f, EMYS_CMD_DOMAIN_GET, &domains))
+		return 0;
+	json_array_foreach(domains, i, d)
+		saved += memcmd_in(d, "counts", "saved");
+	json_decref(domains);
+	return saved;
+}
+
+static void print_module(const json_t *m, long long saved)
+{
+	const json_t *stats = json_object_get(m, "stats");
+
 	printf("guests use %s, %s of it shared, and save %s\n",
 	       memcmd_size(family_int(m, "pages", 0)), memcmd_size(family_int(m, "shared", 0)),
 	       memcmd_size(saved));
@@ -80,13 +90,15 @@ static int mem(int argc, char **argv)
 
 		json_array_foreach(vms, i, vm)
 			json_object_set_new(vm, "name", json_string(memcmd_name(names, vm)));
-		if (module)
+		if (module) {
 			json_object_set(all, "module", module);
+			json_object_set_new(all, "saved", json_integer(saved_by_all(f)));
+		}
 		json_object_set(all, "vms", vms);
 		memcmd_json(all);
 	} else {
 		if (module)
-			print_module(module, vms);
+			print_module(module, saved_by_all(f));
 		print_vms(vms, names);
 	}
 	json_decref(names);
@@ -102,7 +114,7 @@ const struct command cmd_mem = {
 	.usage = "mem [--json]",
 	.summary = "show who has what memory, and what is saved",
 	.help =
-"  -j, --json   an object: module, and vms with every counter, in pages of 4K\n\n"
+"  -j, --json   an object: module, saved, and vms with every counter, in pages of 4K\n\n"
 "RESIDENT  memory of the host that it has, SHARED of it together with others\n"
 "ZERO      pages that held zeros and were dropped\n"
 "BALLOON   memory it gave back by its balloon\n"

@@ -71,6 +71,17 @@ static int enum_value(const char *const *names, const char *name)
 	return -1;
 }
 
+static int no_such_value(struct family *f, const struct nl_attr_name *a, const char *text)
+{
+	char names[128] = "";
+	size_t len = 0;
+
+	for (int i = 0; a->values[i] && len < sizeof(names); i++)
+		len += snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
+				a->values[i]);
+	return fault(f, -EINVAL, "%s: there is no '%.40s', but %s", a->name, text, names);
+}
+
 static int put_number(struct family *f, struct nl_msg *msg, const struct nl_attr_name *a,
 		      unsigned int type, const json_t *value)
 {
@@ -79,8 +90,7 @@ static int put_number(struct family *f, struct nl_msg *msg, const struct nl_attr
 	if (json_is_string(value) && a->values) {
 		n = enum_value(a->values, json_string_value(value));
 		if (n < 0)
-			return fault(f, -EINVAL, "%s: there is no '%s'", a->name,
-				     json_string_value(value));
+			return no_such_value(f, a, json_string_value(value));
 	} else if (json_is_boolean(value)) {
 		n = json_is_true(value);
 	} else if (json_is_integer(value)) {
