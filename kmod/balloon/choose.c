@@ -97,7 +97,8 @@ void region_collapsed(struct region_record *rec)
 void round_budget(enum host_state state, struct round_budget *budget)
 {
 	static const struct round_budget budgets[HOST_STATES] = {
-		[HOST_HIGH] = { .probe = 16, .look = 16, .collapses = 8 },
+		/* breaks: of the policy small alone */
+		[HOST_HIGH] = { .probe = 16, .look = 16, .breaks = 16, .collapses = 8 },
 		[HOST_CLEAR] = { .probe = 64, .look = 32, .breaks = 32, .collapses = 4 },
 		[HOST_SOFT] = { .probe = 128, .look = 32, .breaks = 64 },
 		[HOST_HARD] = { .probe = 256, .look = 32, .breaks = 128 },

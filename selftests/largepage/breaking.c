@@ -198,7 +198,6 @@ static void test_small(void)
 	make(1, 2, 0);
 	large(EMYS_LARGE_POLICY_SMALL);
 	/* A round breaks so much at most; this is less */
-	layout_pressure(&l, CLEAR);
 	layout_rounds(&l, 2);
 	CHECK_EQ(layout_counts(&l, EMYS_A_COUNTS_BLOCKS), 0);
 	layout_do(&l, ORDER_GROW, BLOCK_PAGES);

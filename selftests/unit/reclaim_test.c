@@ -373,14 +373,14 @@ static void test_candidates(void)
 	expect_eq(list.nr, 0);
 }
 
-/* With ample memory nothing is broken and little is looked at. */
+/* With ample memory little is broken, whoever asks for it, and little is looked at. */
 static void test_budget(void)
 {
 	struct round_budget b, worse;
 	unsigned int s;
 
 	round_budget(HOST_HIGH, &b);
-	expect_eq(b.breaks, 0);
+	expect(b.breaks > 0, "small breaks without pressure");
 	expect(b.collapses > 0, "collapses");
 	for (s = HOST_CLEAR; s < HOST_STATES; s++) {
 		round_budget(s, &worse);
