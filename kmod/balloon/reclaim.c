@@ -445,7 +445,6 @@ static void reclaim_sleep(ktime_t next, u32 sample_ms)
 	/* Nothing owned, nothing to look after */
 	if (mem_pages_allocated())
 		ms = min_t(s64, ms, max_t(u32, sample_ms / 8, TICK_MIN_MS));
-	WRITE_ONCE(thread_woken, false);
 	wait_event_freezable_timeout(thread_wait,
 				     READ_ONCE(thread_woken) || kthread_should_stop(),
 				     msecs_to_jiffies(clamp_t(s64, ms, 1, 3600000)));
@@ -458,6 +457,8 @@ static int reclaim_thread(void *unused)
 
 	set_freezable();
 	while (!kthread_should_stop()) {
+		/* Before what it stands for is read: who comes later wakes the next sleep */
+		smp_store_mb(thread_woken, false);
 		sample_ms = reclaim_policy().sample_ms;
 		/* A shorter period counts at once */
 		next = min(next, ktime_add_ms(ktime_get(), sample_ms));
