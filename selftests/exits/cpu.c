@@ -60,7 +60,7 @@ static void test_hlt_kernel(void)
 	vm_irqchip(vm);
 	vcpu = vcpu_add(vm, 0);
 	vcpu_call(vcpu, guest_hlt_nmi, 0);
-	vcpu_kick_after(vcpu, 20000);
+	vcpu_kick_after(vcpu, 20000 * ksft_slowness());
 	vcpu_expect(vcpu, EXIT_INTR);
 	vcpu_kick_cancel();
 	CHECK_OK(ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp));

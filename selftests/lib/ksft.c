@@ -93,8 +93,7 @@ static int wait_for(pid_t pid, unsigned int seconds)
 	return -1;
 }
 
-/* $EMYS_SLOW: how many times slower than usual this host is, a debug kernel say */
-static unsigned int slowness(void)
+unsigned int ksft_slowness(void)
 {
 	const char *text = getenv("EMYS_SLOW");
 	int n = text ? atoi(text) : 1;
@@ -121,7 +120,7 @@ static int run_case(const struct ksft_case *c)
 		_exit(KSFT_PASS);
 	}
 	status = wait_for(pid, (c->timeout ? c->timeout : KSFT_TIMEOUT) *
-			  slowness());
+			  ksft_slowness());
 	/* whatever a case forked dies with it */
 	kill(-pid, SIGKILL);
 	if (status < 0)

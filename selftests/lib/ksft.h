@@ -46,6 +46,8 @@ extern const char *ksft_device;
 /* true when the device under test is emys, false when it is another KVM */
 int ksft_is_emys(void);
 
+/* $EMYS_SLOW: how many times slower than usual this host is, a debug kernel say; 1 or more */
+unsigned int ksft_slowness(void);
 void ksft_print(const char *fmt, ...) __printf(1, 2);
 void __noreturn ksft_fail(const char *file, int line, const char *fmt, ...)
 	__printf(3, 4);

@@ -138,9 +138,9 @@ static inline u64 module_stat(const char *name)
 /* The same when what a dying VM held is freed, which a worker does: a moment later. */
 static inline u64 module_stat_after(const char *name, u64 want)
 {
-	int i;
+	unsigned int i;
 
-	for (i = 0; i < 100 && module_stat(name) != want; i++)
+	for (i = 0; i < 100 * ksft_slowness() && module_stat(name) != want; i++)
 		usleep(10000);
 	return module_stat(name);
 }

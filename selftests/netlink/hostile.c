@@ -480,8 +480,7 @@ static void drain(struct nl *nl, unsigned int *good, unsigned int *bad)
 static void test_random(void)
 {
 	unsigned int good = 0, bad = 0;
-	const char *slow = getenv("EMYS_SLOW");
-	unsigned int mutations = MUTATIONS / (slow && atoi(slow) > 1 ? atoi(slow) : 1);
+	unsigned int mutations = MUTATIONS / ksft_slowness();
 	struct nl_module module;
 	struct nl_vm after;
 	struct owned o;
