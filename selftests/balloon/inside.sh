@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The part of balloon/run that runs in the emulated host. usage: balloon.sh DEVICE
 export device=$1
+# shellcheck source=selftests/balloon/lib.sh
 . ./lib.sh
 
 echo "TAP version 13"

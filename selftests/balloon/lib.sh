@@ -1,23 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # What the programs of selftests/balloon share in the emulated host. $device is what VMs run on.
-: "${device:?}"
+# shellcheck source=selftests/lib/verdicts.sh
+. ./verdicts.sh
 # Without tracefs, whose inodes take 8 MiB that cannot be given away.
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests \
 initcall_blacklist=tracer_init_tracefs"
-nr=0
-bad=0
-
-ok()	# STATUS NAME
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2"
-		bad=1
-	fi
-}
 
 # start NAME MEMORY shell|work COMMAND [OPTIONS]: a guest, to which `tell` writes, that runs
 # the command, and a shell then or powers off.
@@ -117,18 +105,6 @@ sums=\$(md5sum /bin/busybox /tmp/hog1 /tmp/hog23 /tmp/hog45 | cut -c1-32 | sort 
 	hears "$1" "filled$turn 45 1\$" 120
 }
 turn=0
-
-# nothing_left: of any guest.
-nothing_left()
-{
-	[ "$device" = /dev/emys ] || return 0
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		left=$(grep -E '^(vms|vcpus|pages): *[1-9]' /sys/kernel/debug/emys/stats) || return 0
-		sleep 0.2
-	done
-	echo "# left: $left"
-	return 1
-}
 
 # finish: the plan, and the verdict.
 finish()

@@ -2,33 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The part of guests/run that runs in the emulated host. usage: guests.sh DEVICE
 device=$1
+# shellcheck source=selftests/lib/verdicts.sh
+. ./verdicts.sh
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests"
 run="vmctl run --device $device --kernel guest/vmlinuz --initrd guest/initrd.img"
-nr=0
-bad=0
-
-ok()	# STATUS NAME
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2"
-		bad=1
-	fi
-}
-
-# Nothing of any guest is left: no VM, no page of guest memory.
-nothing_left()
-{
-	[ "$device" = /dev/emys ] || return 0
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		left=$(grep -E '^(vms|vcpus|pages): *[1-9]' /sys/kernel/debug/emys/stats) || return 0
-		sleep 0.2
-	done
-	echo "# left: $left"
-	return 1
-}
 
 # boots CPUS MEMORY LEAST-KB: to user space with that many CPUs and that much memory, and off
 boots()
