@@ -11,23 +11,9 @@
 
 device=$1 guest=$2 tty=$3 vmlinuz=$4 initrd=$5 vmlinux=$6
 words="console=ttyS0 quiet $MACHINE_WORDS"
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-export XDG_RUNTIME_DIR="$dir"
-out=$dir/out err=$dir/err
-nr=0 failed=0 skipped=0
-
-ok() {			# CONDITION-STATUS TEXT
-	nr=$((nr + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $nr - $2"
-	else
-		echo "not ok $nr - $2"
-		failed=1
-		sed 's/^/# out: /' "$out" | tail -n 20
-		sed 's/^/# err: /' "$err" | tail -n 40
-	fi
-}
+skipped=0
+# shellcheck source=userspace/vmctl/test/tap.sh
+. "$(dirname "$0")/tap.sh"
 
 skip() {
 	nr=$((nr + 1))

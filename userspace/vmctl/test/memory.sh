@@ -8,25 +8,10 @@
 # test/guest.
 
 guest=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+# shellcheck source=userspace/vmctl/test/tap.sh
+. "$(dirname "$0")/tap.sh"
 chmod 755 "$dir"
 cp "$(command -v vmctl)" "$dir/nobody"
-export XDG_RUNTIME_DIR="$dir"
-out=$dir/out err=$dir/err
-nr=0 failed=0
-
-ok() {			# CONDITION-STATUS TEXT
-	nr=$((nr + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $nr - $2"
-	else
-		echo "not ok $nr - $2"
-		failed=1
-		sed 's/^/# out: /' "$out" | tail -n 20
-		sed 's/^/# err: /' "$err" | tail -n 20
-	fi
-}
 
 v() {			# STATUS ARGS...: vmctl, output in $out and $err; does it end so?
 	want=$1
