@@ -5,6 +5,8 @@ VERSION := 0.1
 KDIR ?= /lib/modules/$(shell uname -r)/build
 # The emulated host's kernel: 6.1, 6.12 or watch.
 KVER ?= 6.1
+# Options for selftests/host, of `make host` and `make host-selftest`.
+HOST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -22,6 +24,21 @@ vmctl:
 # the sources, because a module of Linux before 6.13 builds where its sources are.
 host-module:
 	@tools/host-module $(KVER)
+
+# A shell in the emulated host with the module loaded and vmctl in PATH.
+host: host-module vmctl
+	@selftests/host/shell --kernel $(KVER) --guest $(HOST_ARGS)
+
+# Everything a run needs, so that the first test does not pay for it.
+host-prepare:
+	@selftests/host/get emulator
+	@selftests/host/get boot $(KVER)
+	@selftests/host/get base
+	@selftests/host/get guest 6.1
+
+# The emulated host's own test: statuses, output, hangs, kernel trouble.
+host-selftest:
+	@selftests/host/selftest $(HOST_ARGS)
 
 # The main job on real input, on any machine: see README.md.
 demo:
@@ -55,8 +72,6 @@ clean:
 	@if [ -d "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
 
 help:
-	@cat mk/help.txt
+	@cat tools/help.txt
 
-include mk/host.mk
-
-.PHONY: all module vmctl host-module demo check bench install dkms-add dkms-install clean help
+.PHONY: all module vmctl host-module host host-prepare host-selftest demo check bench install dkms-add dkms-install clean help
