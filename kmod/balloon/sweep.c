@@ -212,18 +212,12 @@ static void count_merged(struct region_record *rec, u32 merged, u32 absent)
 /* False: there is nothing in it, forget it. */
 static bool look(struct mem_object *obj, pgoff_t first, struct region_record *rec)
 {
-	u32 merged = 0, absent = 0;
-	struct mem_page p;
-	pgoff_t i;
+	u32 state[MEM_PAGE_STATES], absent;
 
-	for (i = first; i < first + MEM_BLOCK_PAGES; i++) {
-		if (mem_page_get(obj, i, &p))
-			return false;
-		merged += p.state == MEM_SHARED || p.state == MEM_ZERO;
-		absent += p.state == MEM_ABSENT || p.state == MEM_BALLOONED;
-		mem_page_put(&p);
-	}
-	count_merged(rec, merged, absent);
+	if (mem_count_states(obj, first, MEM_BLOCK_PAGES, state))
+		return false;
+	absent = state[MEM_ABSENT] + state[MEM_BALLOONED];
+	count_merged(rec, state[MEM_SHARED] + state[MEM_ZERO], absent);
 	return absent < MEM_BLOCK_PAGES;
 }
 

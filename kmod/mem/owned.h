@@ -137,6 +137,12 @@ struct mem_page {
 int mem_page_get(struct mem_object *obj, pgoff_t index, struct mem_page *p);
 void mem_page_put(struct mem_page *p);
 /*
+ * How many of the @n pages from @first on are in each state. 0, -ESTALE. Cost: linear in the
+ * entries there are.
+ */
+int mem_count_states(struct mem_object *obj, pgoff_t first, unsigned long n,
+		     u32 state[MEM_PAGE_STATES]);
+/*
  * The first PRIVATE page at or behind @index, or ULONG_MAX; with @large also such as
  * are in blocks. Cost: linear in the entries skipped.
  */

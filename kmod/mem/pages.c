@@ -221,11 +221,34 @@ int mem_page_get(struct mem_object *obj, pgoff_t index, struct mem_page *p)
 	return 0;
 }
 
+/* As a rule the object keeps the page: nothing comes free that somebody may wait for. */
 void mem_page_put(struct mem_page *p)
 {
 	if (p->page)
-		object_free(p->page);
+		put_page(p->page);
 	p->page = NULL;
+}
+
+int mem_count_states(struct mem_object *obj, pgoff_t first, unsigned long n,
+		     u32 state[MEM_PAGE_STATES])
+{
+	XA_STATE(xas, &obj->pages, first);
+	bool dead;
+	void *entry;
+
+	memset(state, 0, sizeof(*state) * MEM_PAGE_STATES);
+	state[MEM_ABSENT] = n;
+	down_read(&obj->lock);
+	dead = obj->dead;
+	/* Who changes entries has the lock for writing, so none is met half changed */
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + n - 1) {
+		state[MEM_ABSENT]--;
+		state[entry_state(entry)]++;
+	}
+	rcu_read_unlock();
+	up_read(&obj->lock);
+	return dead ? -ESTALE : 0;
 }
 
 pgoff_t mem_page_next(struct mem_object *obj, pgoff_t index, bool large)

@@ -162,7 +162,7 @@ int mem_merge(struct mem_object *obj, pgoff_t index, struct page *page, struct m
 			object_free(page);
 	}
 	up_write(&obj->lock);
-	object_free(other);
+	put_page(other);
 	return err;
 }
 
