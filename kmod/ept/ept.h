@@ -104,6 +104,7 @@ struct ept_format {
  * @gen: (a) flush generation, from 1 upward, see ept_gen()
  * @tables: (a) table pages reachable from @pml4, itself included
  * @leaves: (a) present leaves, by level - 1
+ * @traced: any context; ept_trace() has ever made a traced leaf
  */
 struct ept_root {
 	u64 *pml4;
@@ -112,6 +113,7 @@ struct ept_root {
 	atomic64_t gen;
 	atomic64_t tables;
 	atomic64_t leaves[3];
+	bool traced;
 };
 
 /**

@@ -79,6 +79,7 @@ int ept_trace(struct ept_root *root, struct ept_cache *cache, gpa_t gpa)
 	if (!entry)
 		return -ENOMEM;
 	WRITE_ONCE(*entry, 0);
+	WRITE_ONCE(root->traced, true);
 	/* The CPU may set A and D meanwhile */
 	while (cmpxchg(walk.ptr, walk.val, (walk.val & ~EPT_W) | EPT_SPP) != walk.val)
 		walk.val = READ_ONCE(*walk.ptr);

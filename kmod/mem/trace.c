@@ -87,7 +87,8 @@ bool mem_trace_write(struct emys_vm *vm, u64 gpa)
 {
 	bool allowed;
 
-	if (!vmx_caps.spp)
+	/* Who was refused by a traced leaf sees what was written before it */
+	if (!READ_ONCE(vm->mem.ept.traced))
 		return false;
 	read_lock(&vm->mem.mmu_lock);
 	allowed = !vm->mem.dead && ept_trace_write(&vm->mem.ept, gpa);
