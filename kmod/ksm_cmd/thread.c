@@ -116,7 +116,7 @@ static int thread_fn(void *arg)
 	set_user_nice(current, 5);
 	set_freezable();
 	while (!kthread_should_stop()) {
-		WRITE_ONCE(woken, false);
+		smp_store_mb(woken, false);
 		next = go_round(&swept);
 		now = ktime_get_ns();
 		timeout = MAX_SCHEDULE_TIMEOUT;
