@@ -116,6 +116,7 @@ static int thread_fn(void *arg)
 	set_user_nice(current, 5);
 	set_freezable();
 	while (!kthread_should_stop()) {
+		/* before what the round reads: a wake-up from then on is for the next */
 		smp_store_mb(woken, false);
 		next = go_round(&swept);
 		now = ktime_get_ns();
