@@ -230,7 +230,7 @@ static void check_nothing_left(void)
 	}
 }
 
-#define MEMORY	(48ull << 20)
+#define MEMORY	(16ull << 20)
 
 static void victim(int owned, int fd)
 {
