@@ -287,20 +287,20 @@ static void test_screen(void)
 	ok(screen_wait(&s, all_rows) && by_name(&s), "24 rows: all again");
 	ok(!s.strange, "nothing was sent beyond the screen, or that is no VT100's");
 	screen_key(&s, 'q');
-	ok(screen_end(&s) == 0 && screen_restored(&s), "q ends it, the terminal is as before");
-	screen_close(&s);
+	ok(screen_end(&s) == 0 && pty_restored(&s.pty), "q ends it, the terminal is as before");
+	pty_close(&s.pty);
 
 	screen_start(&s, 20, 130, argv);
 	screen_wait(&s, all_rows);
-	kill(s.pid, SIGTERM);
-	ok(screen_end(&s) != 0 && screen_restored(&s), "a signal restores the terminal too");
-	screen_close(&s);
+	kill(s.pty.pid, SIGTERM);
+	ok(screen_end(&s) != 0 && pty_restored(&s.pty), "a signal restores the terminal too");
+	pty_close(&s.pty);
 
 	screen_start(&s, 2, 8, argv);
 	screen_take(&s, 1000);
 	screen_key(&s, 'q');
 	ok(screen_end(&s) == 0 && !s.strange, "2 rows of 8 do no harm");
-	screen_close(&s);
+	pty_close(&s.pty);
 	run("balloon a max");
 }
 

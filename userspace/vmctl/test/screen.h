@@ -3,8 +3,6 @@
 #ifndef SCREEN_H
 #define SCREEN_H
 
-#include <poll.h>
-#include <pty.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,16 +11,15 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <utmp.h>
+
+#include "pty.h"
 
 #define SCREEN_ROWS 60
 #define SCREEN_COLS 200
 #define SCREEN_WAIT_MS 20000
 
 struct screen {
-	int master, slave;
-	pid_t pid;
-	struct termios before;
+	struct pty pty;
 	int rows, cols, row, col;
 	char text[SCREEN_ROWS][SCREEN_COLS + 1];
 	bool reverse[SCREEN_ROWS];	/* something in the row is */
@@ -171,16 +168,12 @@ static inline void screen_char(struct screen *s, char c)
 /* Take what comes; false once @ms passed without anything. */
 static inline bool screen_take(struct screen *s, int ms)
 {
-	struct pollfd p = { s->master, POLLIN, 0 };
 	char buf[4096];
-	ssize_t n;
+	size_t n = pty_read(&s->pty, buf, sizeof(buf), ms);
 
-	if (poll(&p, 1, ms) <= 0)
-		return false;
-	n = read(s->master, buf, sizeof(buf));
-	for (ssize_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		screen_char(s, buf[i]);
-	return n > 0;
+	return n;
 }
 
 /* Start @argv on a VT100 of that size. */
@@ -190,15 +183,7 @@ static inline void screen_start(struct screen *s, int rows, int cols, char *cons
 
 	memset(s, 0, sizeof(*s));
 	screen_reset(s, rows, cols);
-	if (openpty(&s->master, &s->slave, NULL, NULL, &size)) {
-		perror("openpty");
-		exit(1);
-	}
-	tcgetattr(s->slave, &s->before);
-	s->pid = fork();
-	if (!s->pid) {
-		close(s->master);
-		login_tty(s->slave);
+	if (!pty_fork(&s->pty, &size)) {
 		setenv("TERM", "vt100", 1);
 		unsetenv("LINES");
 		unsetenv("COLUMNS");
@@ -214,12 +199,12 @@ static inline void screen_resize(struct screen *s, int rows, int cols)
 	while (screen_take(s, 0))
 		;
 	screen_reset(s, rows, cols);
-	ioctl(s->master, TIOCSWINSZ, &size);
+	ioctl(s->pty.master, TIOCSWINSZ, &size);
 }
 
 static inline void screen_key(struct screen *s, char c)
 {
-	if (write(s->master, &c, 1) != 1)
+	if (write(s->pty.master, &c, 1) != 1)
 		perror("write");
 }
 
@@ -255,26 +240,11 @@ static inline int screen_end(struct screen *s)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(s->pid, &status, WNOHANG)) == 0)
+	while ((pid = waitpid(s->pty.pid, &status, WNOHANG)) == 0)
 		screen_take(s, 20);
 	while (screen_take(s, 0))
 		;
-	return pid == s->pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static inline bool screen_restored(const struct screen *s)
-{
-	struct termios now;
-
-	tcgetattr(s->slave, &now);
-	return now.c_lflag == s->before.c_lflag && now.c_iflag == s->before.c_iflag &&
-	       now.c_oflag == s->before.c_oflag;
-}
-
-static inline void screen_close(struct screen *s)
-{
-	close(s->master);
-	close(s->slave);
+	return pid == s->pty.pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 #endif

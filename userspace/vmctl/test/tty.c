@@ -4,26 +4,20 @@
  *
  * usage: tty DEVICE GUEST (test/guest); vmctl is taken from PATH.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <utmp.h>
 
+#include "pty.h"
 #include "tap.h"
 
 #define WAIT_MS 20000
 
 struct session {
-	int master, slave;
-	pid_t pid;
-	struct termios before;
+	struct pty pty;
 	char text[16384];	/* all that came out so far */
 	size_t len;
 };
@@ -41,15 +35,7 @@ static void start(struct session *s, const char *device, const char *guest,
 		  const char *letter)
 {
 	memset(s, 0, sizeof(*s));
-	if (openpty(&s->master, &s->slave, NULL, NULL, NULL)) {
-		perror("openpty");
-		exit(1);
-	}
-	tcgetattr(s->slave, &s->before);
-	s->pid = fork();
-	if (!s->pid) {
-		close(s->master);
-		login_tty(s->slave);
+	if (!pty_fork(&s->pty, NULL)) {
 		execlp("vmctl", "vmctl", "run", "--device", device, "--kernel",
 		       guest, "--memory", "16M", "--cmdline", letter,
 		       "--timeout", "120", NULL);
@@ -60,15 +46,10 @@ static void start(struct session *s, const char *device, const char *guest,
 /* Read what comes; false once @ms passed without anything. */
 static bool take(struct session *s, int ms)
 {
-	struct pollfd p = { s->master, POLLIN, 0 };
-	ssize_t n;
+	size_t n = pty_read(&s->pty, s->text + s->len, sizeof(s->text) - 1 - s->len, ms);
 
-	if (poll(&p, 1, ms) <= 0)
-		return false;
-	n = read(s->master, s->text + s->len, sizeof(s->text) - 1 - s->len);
-	if (n > 0)
-		s->len += n;
-	return n > 0;
+	s->len += n;
+	return n;
 }
 
 static bool wait_text(struct session *s, const char *what)
@@ -87,7 +68,7 @@ static bool wait_raw(struct session *s)
 	struct termios t;
 
 	do {
-		tcgetattr(s->slave, &t);
+		tcgetattr(s->pty.slave, &t);
 		if (!(t.c_lflag & (ICANON | ECHO | ISIG)))
 			return true;
 		take(s, 20);
@@ -97,32 +78,25 @@ static bool wait_raw(struct session *s)
 
 static void keys(struct session *s, const char *k)
 {
-	if (write(s->master, k, strlen(k)) < 0)
+	if (write(s->pty.master, k, strlen(k)) < 0)
 		perror("write");
 }
 
 /* Exit status, or -1; the terminal must be as it was. */
 static int finish(struct session *s, const char *what)
 {
-	struct termios after;
 	int status = -1;
 	long end = now_ms() + WAIT_MS;
 
-	while (waitpid(s->pid, &status, WNOHANG) == 0) {
+	while (waitpid(s->pty.pid, &status, WNOHANG) == 0) {
 		take(s, 20);
 		if (now_ms() > end) {
-			kill(s->pid, SIGKILL);
-			waitpid(s->pid, &status, 0);
+			kill(s->pty.pid, SIGKILL);
+			waitpid(s->pty.pid, &status, 0);
 		}
 	}
-	tcgetattr(s->slave, &after);
-	ok(after.c_lflag == s->before.c_lflag &&
-	   after.c_iflag == s->before.c_iflag &&
-	   after.c_oflag == s->before.c_oflag &&
-	   after.c_cflag == s->before.c_cflag,
-	   "terminal restored after %s", what);
-	close(s->master);
-	close(s->slave);
+	ok(pty_restored(&s->pty), "terminal restored after %s", what);
+	pty_close(&s->pty);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -159,13 +133,13 @@ int main(int argc, char **argv)
 
 	start(&s, device, guest, "s");
 	wait_raw(&s);
-	kill(s.pid, SIGTERM);
+	kill(s.pty.pid, SIGTERM);
 	rc = finish(&s, "SIGTERM");
 	ok(rc == 8, "SIGTERM: status %d", rc);
 
 	start(&s, device, guest, "s");
 	wait_raw(&s);
-	kill(s.pid, SIGSEGV);
+	kill(s.pty.pid, SIGSEGV);
 	rc = finish(&s, "a crash of vmctl");
 	ok(rc == -1, "a crash stays one");
 
