@@ -421,7 +421,8 @@ static void test_killed_each_call(void)
 	check_nothing_left();
 	after = unaccounted();
 	ksft_print("%ld KiB by the page before, %ld after", before, after);
-	CHECK(after - before < 4 * done / 2);
+	/* KASAN keeps stack traces in pages, more with each new path */
+	CHECK(after - before < 4 * done / 2 + (ksft_slowness() > 1 ? 512 : 0));
 	CHECK_OK(module_unload_soon());
 	module_load(module_params());
 	run_once(2);
