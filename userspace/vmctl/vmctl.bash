@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # bash completion for vmctl
 
+_vmctl_names()
+{
+	vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
 # VERBS WORDS KEYS: of a command about memory; a value behind "KEY=" is one's own affair
 _vmctl_memory()
 {
@@ -9,7 +14,7 @@ _vmctl_memory()
 		COMPREPLY=($(compgen -W "$1 --json --help" -- "$cur"))
 		return
 	fi
-	vms=$(vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }')
+	vms=$(_vmctl_names)
 	words="$2 --json"
 	case ${COMP_WORDS[2]} in
 	set|create)
@@ -33,8 +38,15 @@ _vmctl()
 			domain events version help --help" -- "$cur"))
 		return
 	fi
+	# Bash takes vm:NAME apart at the colon, and puts the reply in the place of what is behind it.
+	if [[ $cmd == dedup && ( $prev$cur == vm: ||
+	      $prev == : && ${COMP_WORDS[COMP_CWORD-2]} == vm ) ]]; then
+		COMPREPLY=($(compgen -W "$(_vmctl_names)" -- "${cur#:}"))
+		return
+	fi
 	case $prev in
 	--device|-d|--kernel|-k|--initrd|-i)
+		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;
 	--mem-backend)
@@ -53,10 +65,10 @@ _vmctl()
 		COMPREPLY=($(compgen -W "--json --help" -- "$cur")) ;;
 	stat|stop)
 		COMPREPLY=($(compgen -W "$([[ $cmd == stat ]] && echo --interval --json) --help
-			$(vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur")) ;;
+			$(_vmctl_names)" -- "$cur")) ;;
 	balloon)
 		COMPREPLY=($(compgen -W "--wait --json --help max
-			$(vmctl list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur")) ;;
+			$(_vmctl_names)" -- "$cur")) ;;
 	policy)
 		COMPREPLY=($(compgen -W "--budget --min --tax --interval --dry-run --once
 			--release --json --help" -- "$cur")) ;;
@@ -81,4 +93,4 @@ _vmctl()
 			domain events version" -- "$cur")) ;;
 	esac
 }
-complete -o filenames -F _vmctl vmctl
+complete -F _vmctl vmctl
