@@ -7,6 +7,7 @@
 
 #define PERMILLE	1000
 #define WAIT_MERGE	16	/* samples that deduplication gets to keep the promise */
+#define AGE_MOST	63	/* where its partners are there, so many */
 #define REST		48	/* samples of peace after a break that was no use */
 
 #define RECORD_FIELDS(X) \
@@ -40,7 +41,7 @@ void region_sampled(struct region_record *rec, bool young)
 		rec->cold = 0;
 	else if (rec->cold < 255)
 		rec->cold++;
-	if (rec->broken && rec->age < 63)
+	if (rec->broken && rec->age < AGE_MOST)
 		rec->age++;
 	if (rec->rest)
 		rec->rest--;
@@ -60,6 +61,13 @@ void region_probed(struct region_record *rec, u32 pages, u32 shareable, u32 zero
 	if (!shareable && rec->share <= 2)
 		rec->share = 0;
 	rec->probed = 1;
+}
+
+void region_unknown(struct region_record *rec)
+{
+	rec->probed = 0;
+	rec->share = 0;
+	rec->zero = 0;
 }
 
 void region_broken(struct region_record *rec)
@@ -84,9 +92,7 @@ void region_collapsed(struct region_record *rec)
 	/* It promised and gave nothing: do not believe the same again soon */
 	if (rec->broken && !rec->merged) {
 		rec->rest = REST;
-		rec->probed = 0;
-		rec->share = 0;
-		rec->zero = 0;
+		region_unknown(rec);
 	}
 	rec->broken = 0;
 	rec->merged = 0;
@@ -108,14 +114,18 @@ void round_budget(enum host_state state, struct round_budget *budget)
 	*budget = budgets[state];
 }
 
-bool choose_probe(const struct region_record *rec, enum host_state state, enum large_policy large,
-		  u32 cold_samples, bool turn)
+bool choose_known(const struct region_record *rec, enum host_state state, enum large_policy large,
+		  u32 cold_samples)
 {
 	if (large != LARGE_PROACTIVE || rec->rest || rec->broken)
 		return false;
-	if (state <= HOST_CLEAR && rec->cold < cold_samples)
-		return false;
-	return !rec->probed || turn;
+	return state > HOST_CLEAR || rec->cold >= cold_samples;
+}
+
+bool choose_probe(const struct region_record *rec, enum host_state state, enum large_policy large,
+		  u32 cold_samples, bool turn)
+{
+	return choose_known(rec, state, large, cold_samples) && (!rec->probed || turn);
 }
 
 static u32 break_proactive(const struct region_record *rec, enum host_state state,
@@ -156,6 +166,11 @@ bool choose_collapse(const struct region_record *rec, enum host_state state,
 	if (rec->broken && !rec->merged)
 		return state <= HOST_CLEAR && rec->age >= WAIT_MERGE;
 	return state == HOST_HIGH && !rec->cold;
+}
+
+bool choose_wait(const struct region_record *rec, enum large_policy large)
+{
+	return large == LARGE_PROACTIVE && rec->broken && !rec->merged && rec->age < AGE_MOST;
 }
 
 u32 region_pending(const struct region_record *rec)

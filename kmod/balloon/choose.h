@@ -45,6 +45,8 @@ void region_sampled(struct region_record *rec, bool young);
  * zeros, which are in @shareable too.
  */
 void region_probed(struct region_record *rec, u32 pages, u32 shareable, u32 zero);
+/* It is not known any more what it has to share. */
+void region_unknown(struct region_record *rec);
 /* It was broken by us. */
 void region_broken(struct region_record *rec);
 /* A look at it: @merged of its pages are shared or dropped as zeros, @absent hold nothing. */
@@ -62,6 +64,13 @@ struct round_budget {
 
 void round_budget(enum host_state state, struct round_budget *budget);
 
+/*
+ * May the block be broken in this state, if it has something to share? Else what is known of it is
+ * to be forgotten: others would count on a partner that stays large.
+ */
+bool choose_known(const struct region_record *rec, enum host_state state, enum large_policy large,
+		  u32 cold_samples);
+
 /* Is the block worth hashing? @turn: one that is known already is due for another look. */
 bool choose_probe(const struct region_record *rec, enum host_state state, enum large_policy large,
 		  u32 cold_samples, bool turn);
@@ -78,6 +87,12 @@ u32 choose_break(const struct region_record *rec, enum host_state state, enum la
 /* Make a block of it again? All of it is private. */
 bool choose_collapse(const struct region_record *rec, enum host_state state,
 		     enum large_policy large);
+
+/*
+ * Of what choose_collapse() says yes to: may it stay broken as long as it has partners?
+ * Deduplication may be late, but not for ever.
+ */
+bool choose_wait(const struct region_record *rec, enum large_policy large);
 
 /* Pages that broken regions still promise to give: not merged yet, and not long ago. */
 u32 region_pending(const struct region_record *rec);

@@ -365,6 +365,7 @@ static int reclaim_round(bool sample, bool asked)
 	/* The kernel lacks memory where free memory alone does not say so */
 	round.state = max(h.state, asked ? HOST_CLEAR : HOST_HIGH);
 	round.deficit = h.deficit;
+	round.waiting = all_sums().pending;
 	round_budget(round.state, &round.budget);
 	round.limit = max(OBJECT_REGIONS, ROUND_REGIONS / max(nr_objects, 1u));
 	round.look_every = 1 + broken_regions / round.budget.look;

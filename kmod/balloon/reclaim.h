@@ -51,6 +51,7 @@ struct reclaim_object {
  * @number: 1 and up; @state, @policy: of this round
  * @deficit: pages that lack to be HOST_HIGH
  * @pending: pages that broken regions still promise
+ * @waiting: so did some when the round began
  * @budget: what may be done, counted down
  * @limit: regions of one object in this round
  * @look_every: every how many of the broken regions gets a look
@@ -61,6 +62,7 @@ struct reclaim_round {
 	enum host_state state;
 	struct reclaim_policy policy;
 	u64 deficit, pending;
+	bool waiting;
 	struct round_budget budget;
 	u32 limit;
 	u32 look_every;

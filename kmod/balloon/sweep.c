@@ -21,7 +21,8 @@
 
 #define WINDOW		32			/* regions harvested at once */
 #define WINDOW_PAGES	(WINDOW * MEM_BLOCK_PAGES)
-#define TURN		4			/* a known block is probed every so many rounds */
+/* A known block is probed every so many rounds, and always while broken ones wait for partners */
+#define TURN		4
 
 DEFINE_XARRAY(reclaim_objects);
 
@@ -167,15 +168,18 @@ static int probe_places(struct mem_object *obj, struct reclaim_object *ro, pgoff
 	return 0;
 }
 
-static void probe_block(struct reclaim_round *round, struct mem_object *obj,
-			struct reclaim_object *ro, pgoff_t first, struct region_record *rec)
+/* False: nothing of the sample has a partner. Where it cannot be told nothing changes. */
+static bool probe_region(struct reclaim_round *round, struct mem_object *obj,
+			 struct reclaim_object *ro, pgoff_t first, struct region_record *rec)
 {
 	struct probe probe = { .want = round->policy.sample_pages };
 
-	round->budget.probe--;
 	if (probe_contents(obj, ro, first, &probe) || probe_places(obj, ro, first, &probe))
-		return;
-	region_probed(rec, probe.done, probe.shareable, probe.zero);
+		return true;
+	/* What is broken keeps what it promised */
+	if (!rec->broken)
+		region_probed(rec, probe.done, probe.shareable, probe.zero);
+	return probe.shareable;
 }
 
 /* Drop the pages that hold zeros; how many. */
@@ -231,6 +235,18 @@ static void collapse(struct reclaim_round *round, struct mem_object *obj, pgoff_
 	region_collapsed(rec);
 }
 
+/* The region should be a block again, unless deduplication is late and its partners are there. */
+static void finish(struct reclaim_round *round, struct mem_object *obj, struct reclaim_object *ro,
+		   pgoff_t first, struct region_record *rec)
+{
+	if (ro->dedup && round->budget.probe && choose_wait(rec, ro->large)) {
+		round->budget.probe--;
+		if (probe_region(round, obj, ro, first, rec))
+			return;
+	}
+	collapse(round, obj, first, rec);
+}
+
 static bool visit_small(struct reclaim_round *round, struct mem_object *obj,
 			struct reclaim_object *ro, unsigned long region, struct region_record *rec)
 {
@@ -246,7 +262,7 @@ static bool visit_small(struct reclaim_round *round, struct mem_object *obj,
 		if (!look(obj, first, rec))
 			return false;
 		if (round->budget.collapses && choose_collapse(rec, round->state, ro->large))
-			collapse(round, obj, first, rec);
+			finish(round, obj, ro, first, rec);
 	}
 	ro->sums.broken += rec->broken;
 	ro->sums.pending += region_pending(rec);
@@ -282,17 +298,29 @@ static void count_block(struct reclaim_round *round, struct sweep_sums *sums,
 		sums->zero += rec->zero * MEM_BLOCK_PAGES / 1000;
 }
 
+/* It stays large: no other block shall be broken to be shared with it. */
+static void forget(struct mem_object *obj, pgoff_t first, struct region_record *rec)
+{
+	emys_dedup_unprobe(obj, first, MEM_BLOCK_PAGES);
+	region_unknown(rec);
+}
+
 static void visit_block(struct reclaim_round *round, struct mem_object *obj,
 			struct reclaim_object *ro, unsigned long region, struct region_record *rec)
 {
-	bool turn = region % TURN == round->number % TURN;
+	bool turn = round->waiting || region % TURN == round->number % TURN;
+	pgoff_t first = region * MEM_BLOCK_PAGES;
 
 	if (rec->broken)	/* made again by somebody else */
 		region_collapsed(rec);
 	rec->large = 1;
+	if (rec->probed && !choose_known(rec, round->state, ro->large, round->policy.cold_samples))
+		forget(obj, first, rec);
 	if (round->budget.probe &&
-	    choose_probe(rec, round->state, ro->large, round->policy.cold_samples, turn))
-		probe_block(round, obj, ro, region * MEM_BLOCK_PAGES, rec);
+	    choose_probe(rec, round->state, ro->large, round->policy.cold_samples, turn)) {
+		round->budget.probe--;
+		probe_region(round, obj, ro, first, rec);
+	}
 	count_block(round, &ro->sums, rec);
 	offer_block(round, ro, region, rec);
 }
@@ -421,10 +449,16 @@ static int break_block(struct reclaim_round *round, struct mem_object *obj,
 	pgoff_t first = region * MEM_BLOCK_PAGES;
 	int err;
 
+	round->budget.breaks--;
+	/* What was known may be old: its partners have changed, or are in use and stay large */
+	if (ro->large == LARGE_PROACTIVE && !probe_region(round, obj, ro, first, &rec)) {
+		region_unknown(&rec);
+		record_store(ro, region, &rec);
+		return 0;
+	}
 	err = mem_break(obj, first);
 	if (err)
 		return err;
-	round->budget.breaks--;
 	reclaim_counters.broken[round->state]++;
 	reclaim_counters.private++;
 	region_broken(&rec);

@@ -549,14 +549,49 @@ static bool probe_trees(struct dedup_core *core, struct dedup_item *item, const 
 	return same;
 }
 
-int dedup_probe(struct dedup_core *core, struct dedup_item *item, const void *data)
+/* Is there another probed page of this content? Those that have changed leave the tree. */
+static bool probe_others(struct dedup_core *core, const void *data, u64 hash)
 {
-	u16 key[DEDUP_SUBPAGES] = {};
 	struct rb_node **link, *parent;
 	struct dedup_item *other;
 	const void *odata;
 	void *opage;
+	bool same;
+
+	while ((other = unstable_by_hash(core, hash, &core->probed, &link, &parent))) {
+		odata = dedup_probed_hold(other, &opage);
+		same = odata && !compare(core, data, odata);
+		if (odata)
+			dedup_release(opage);
+		if (same)
+			return true;
+		dedup_forget(core, other);
+		dedup_item_free(other, true);
+	}
+	return false;
+}
+
+/* Behind its equals, which stay: each of them finds the others, whoever was probed first. */
+static void probed_link(struct dedup_core *core, struct dedup_item *item, u64 hash)
+{
+	struct rb_node **link = &core->probed.rb_node, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = compare_hash(core, hash, item_of(parent)->hash) < 0 ? &parent->rb_left :
+		       &parent->rb_right;
+	}
+	item->hash = hash;
+	rb_link_node(&item->node, parent, link);
+	rb_insert_color(&item->node, &core->probed);
+	item->place = DEDUP_PROBED;
+}
+
+int dedup_probe(struct dedup_core *core, struct dedup_item *item, const void *data)
+{
+	u16 key[DEDUP_SUBPAGES] = {};
 	u64 hash;
+	int found;
 
 	if (dedup_is_zero(data, &core->stats.bytes))
 		return 1;
@@ -569,28 +604,10 @@ int dedup_probe(struct dedup_core *core, struct dedup_item *item, const void *da
 			return 1;
 	}
 
-	other = unstable_by_hash(core, hash, &core->probed, &link, &parent);
-	if (other) {
-		bool same = false;
-
-		odata = dedup_probed_hold(other, &opage);
-		if (odata) {
-			same = !compare(core, data, odata);
-			dedup_release(opage);
-		}
-		if (same)
-			return 1;
-		dedup_forget(core, other);
-		dedup_item_free(other, true);
-		other = unstable_by_hash(core, hash, &core->probed, &link, &parent);
-	}
-	if (item->place == DEDUP_NOWHERE && !other) {
-		item->hash = hash;
-		rb_link_node(&item->node, parent, link);
-		rb_insert_color(&item->node, &core->probed);
-		item->place = DEDUP_PROBED;
-	}
-	return 0;
+	found = probe_others(core, data, hash);
+	if (item->place == DEDUP_NOWHERE)
+		probed_link(core, item, hash);
+	return found;
 }
 
 /* -- passes ------------------------------------------ */

@@ -151,7 +151,7 @@ int dedup_glance(struct dedup_core *core, struct dedup_item *item, const void *d
 int dedup_settle(struct dedup_core *core, struct dedup_item *item, const void *data, void *page);
 /*
  * Would the page find a partner? 1 or 0; it is remembered for others, unless it is a
- * candidate already.
+ * candidate already, or its partner is.
  */
 int dedup_probe(struct dedup_core *core, struct dedup_item *item, const void *data);
 /* Two pages are expected to be the same: merge them without a look at the trees first. */

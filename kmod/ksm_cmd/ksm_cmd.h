@@ -124,8 +124,13 @@ int emys_dedup_scan(u32 domain, unsigned int passes);
  * merged or -errno.
  */
 long emys_dedup_clone(struct mem_object *from, struct mem_object *to);
-/* Would the page at @index find a partner (or is it zero)? Shares nothing. 1, 0, -errno. */
+/*
+ * Would the page at @index find a partner (or is it zero)? Shares nothing, but remembers the page
+ * as a partner for others that are probed. 1, 0, -errno.
+ */
 int emys_dedup_probe(struct mem_object *obj, pgoff_t index);
+/* What was probed of the @n pages from @first on is no partner for others any more. */
+void emys_dedup_unprobe(struct mem_object *obj, pgoff_t first, unsigned long n);
 /* Under pressure the budget's sleep is ignored while @on. */
 void emys_dedup_hurry(bool on);
 

@@ -466,3 +466,27 @@ int emys_dedup_probe(struct mem_object *obj, pgoff_t index)
 	engine_put(engine);
 	return r;
 }
+
+void emys_dedup_unprobe(struct mem_object *obj, pgoff_t first, unsigned long n)
+{
+	struct dedup_engine *engine = engine_find(mem_object_domain(obj));
+	struct dedup_object *dobj;
+	struct dedup_item *item;
+	unsigned long index;
+
+	if (!engine)
+		return;
+	mutex_lock(&engine->lock);
+	list_for_each_entry(dobj, &engine->objects, link) {
+		if (dobj->obj != obj)
+			continue;
+		xa_for_each_range(&dobj->items, index, item, first, first + n - 1) {
+			if (item->place != DEDUP_PROBED)
+				continue;
+			dedup_forget(&engine->core, item);
+			dedup_item_free(item, false);
+		}
+	}
+	mutex_unlock(&engine->lock);
+	engine_put(engine);
+}

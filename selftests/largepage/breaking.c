@@ -264,27 +264,85 @@ static void test_collapse(void)
 	end();
 }
 
-/* What was broken for nothing, because the partner changed, becomes whole without a copy. */
-static void test_in_vain(void)
+/* What was known is looked at again: partners that have changed since are none. */
+static void test_changed(void)
 {
-	u64 kept;
-	int i;
-
 	make(1, 2, 0);
 	layout_rounds(&l, 8);		/* both are cold and known to be alike */
 	layout_do(&l, ORDER_CHANGE, 0);
 	layout_pressure(&l, CLEAR);
-	/* not sampled again before this: it acts on what was known */
-	for (i = 0; i < 100 && !broken_all(); i++)
-		usleep(20000);
-	if (!broken_all())
+	usleep(500000);			/* the thread sees the state, and acts on what was known */
+	CHECK_EQ(state(), EMYS_HOST_STATE_CLEAR);
+	layout_rounds(&l, 8);
+	CHECK_EQ(broken_all(), 0);
+	layout_check(&l);
+	end();
+}
+
+/* Of two that are alike one is in use: both stay, until it is not. */
+static void test_partner_in_use(void)
+{
+	int i;
+
+	make(1, 2, 0);
+	layout_rounds(&l, 8);
+	for (i = 0; i < 12; i++) {
+		if (i == 4)
+			layout_pressure(&l, CLEAR);
+		layout_do(&l, ORDER_READ, 1);
 		layout_rounds(&l, 1);
+	}
+	CHECK_EQ(state(), EMYS_HOST_STATE_CLEAR);
+	CHECK_EQ(broken_all(), 0);
+	settle();
+	CHECK_EQ(broken_all(), 2);
+	CHECK_EQ(broken_private(), 0);
+	CHECK_EQ(layout_count(&l, COLD, EMYS_A_COUNTS_SHARED), 2 * BLOCK_PAGES);
+	layout_check(&l);
+	end();
+}
+
+/* Two that are alike are broken, and deduplication does next to nothing. */
+static void make_late(void)
+{
+	make(1, 2, 0);
+	layout_dedup_policy(&l, EMYS_A_DEDUP_POLICY_PAGES, 1);
+	layout_dedup_policy(&l, EMYS_A_DEDUP_POLICY_CPU_PERMILLE, 1);
+	layout_rounds(&l, 8);
+	layout_pressure(&l, CLEAR);
+	layout_rounds(&l, 4);
+	CHECK_EQ(broken_all(), 2);
+	CHECK_EQ(broken_private(), 2);
+}
+
+/* What was broken for nothing, because the partner changed, becomes whole without a copy. */
+static void test_in_vain(void)
+{
+	u64 kept;
+
+	make_late();
+	layout_do(&l, ORDER_CHANGE, 0);
 	kept = layout_count(&l, COLD, EMYS_A_COUNTS_KEPT);
 	layout_rounds(&l, 40);
 	CHECK_EQ(blocks(COLD), 2);
-	CHECK_EQ(broken_private(), broken_all());
-	CHECK_EQ(layout_count(&l, COLD, EMYS_A_COUNTS_KEPT) - kept, broken_all());
-	CHECK(broken_all() >= 1 && broken_all() <= 2);
+	CHECK_EQ(broken_private(), 2);
+	CHECK_EQ(broken_all(), 2);
+	CHECK_EQ(layout_count(&l, COLD, EMYS_A_COUNTS_KEPT) - kept, 2);
+	layout_check(&l);
+	end();
+}
+
+/* As long as the partners are there it is no mistake. */
+static void test_late(void)
+{
+	make_late();
+	layout_rounds(&l, 40);
+	CHECK_EQ(blocks(COLD), 0);
+	CHECK_EQ(broken_private(), 2);
+	layout_dedup(&l, 2);
+	CHECK_EQ(layout_count(&l, COLD, EMYS_A_COUNTS_SHARED), 2 * BLOCK_PAGES);
+	layout_rounds(&l, 4);
+	CHECK_EQ(broken_private(), 0);
 	layout_check(&l);
 	end();
 }
@@ -454,7 +512,10 @@ KSFT_MAIN(
 	{ "largepage: small only", test_small, 60 },
 	{ "largepage: a VM's own policy", test_own_policy, 60 },
 	{ "largepage: collapse", test_collapse, 60 },
+	{ "largepage: a partner changed", test_changed, 60 },
+	{ "largepage: a partner in use", test_partner_in_use, 60 },
 	{ "largepage: broken in vain", test_in_vain, 60 },
+	{ "largepage: deduplication is late", test_late, 60 },
 	{ "largepage: hysteresis", test_hysteresis, 60 },
 	{ "largepage: the host's own memory", test_host_memory, 60 },
 	{ "largepage: event", test_event, 60 },

@@ -464,6 +464,8 @@ static void test_probe(void)
 		expect_eq(probe(&w, 0, 9), 1);	/* zeros */
 		expect_eq(probe(&w, 0, 2), 0);
 		expect_eq(probe(&w, 1, 2), 1);	/* both in blocks */
+		expect_eq(probe(&w, 0, 2), 1);	/* whoever was first */
+		expect_eq(probe(&w, 1, 2), 1);
 		/* the first one has changed since it was probed */
 		world_fill(&w, 0, 2, 777);
 		expect_eq(probe(&w, 1, 2), 0);

@@ -270,6 +270,48 @@ static void test_policies(void)
 	expect_eq(choose_probe(&none, HOST_SOFT, LARGE_PROACTIVE, 3, true), 1);
 }
 
+/* Only what may be broken is a partner for others; the turn does not matter. */
+static void test_known(void)
+{
+	struct region_record idle = cold(1000), used = hot(1000);
+	unsigned int s;
+
+	for (s = HOST_HIGH; s < HOST_STATES; s++) {
+		expect_eq(choose_known(&idle, s, LARGE_PROACTIVE, 3), 1);
+		expect_eq(choose_known(&used, s, LARGE_PROACTIVE, 3), s > HOST_CLEAR);
+		expect_eq(choose_known(&idle, s, LARGE_NEVER, 3), 0);
+		expect_eq(choose_known(&idle, s, LARGE_DEMAND, 3), 0);
+	}
+	region_unknown(&idle);
+	expect_eq(choose_known(&idle, HOST_CLEAR, LARGE_PROACTIVE, 3), 1);
+	expect_eq(choose_probe(&idle, HOST_CLEAR, LARGE_PROACTIVE, 3, false), 1);
+	expect_eq(score(idle, HOST_LOW), 0);
+	idle.rest = 1;
+	expect_eq(choose_known(&idle, HOST_LOW, LARGE_PROACTIVE, 3), 0);
+}
+
+/* Broken, and its partners are there: it waits for them, not for ever, and not once it merged. */
+static void test_wait(void)
+{
+	struct region_record rec = cold(1000);
+	int i;
+
+	region_broken(&rec);
+	for (i = 0; choose_wait(&rec, LARGE_PROACTIVE); i++) {
+		expect(i < 1000, "for ever");
+		if (i == 1000)
+			return;
+		region_sampled(&rec, false);
+	}
+	expect(i > 32, "after %d samples", i);
+	expect_eq(choose_collapse(&rec, HOST_CLEAR, LARGE_PROACTIVE), 1);
+	region_broken(&rec);
+	expect_eq(choose_wait(&rec, LARGE_PROACTIVE), 1);
+	expect_eq(choose_wait(&rec, LARGE_NEVER), 0);
+	region_looked(&rec, 1, 0);
+	expect_eq(choose_wait(&rec, LARGE_PROACTIVE), 0);
+}
+
 static void test_estimate(void)
 {
 	struct region_record rec = { 0 };
@@ -404,6 +446,8 @@ int main(void)
 		{ "reclaim: records packed", test_pack },
 		{ "reclaim: what is broken, in which order", test_break },
 		{ "reclaim: policies", test_policies },
+		{ "reclaim: partners", test_known },
+		{ "reclaim: deduplication is late", test_wait },
 		{ "reclaim: shareability", test_estimate },
 		{ "reclaim: collapse", test_collapse },
 		{ "reclaim: the best of a round", test_candidates },
