@@ -53,6 +53,7 @@ struct result {
 	u64 ms;			/* the host's time of the growth */
 };
 
+static bool steps;		/* show each */
 static struct layout l;
 static struct result *res;		/* by policy */
 static u64 balloon_at;		/* the next page of COLD that it takes */
@@ -148,6 +149,31 @@ static u64 now_ms(void)
 	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
 }
 
+/* One line: where the step ended. */
+static void show_step(const struct result *r)
+{
+	static struct nl_domain d;
+	enum area area;
+	struct nl_vm vm;
+
+	if (!steps)
+		return;
+	CHECK_EQ(nl_vm_get(l.nl, l.id, &vm), 0);
+	CHECK_EQ(nl_domain_get(l.nl, vm.a[EMYS_A_VM_DOMAIN], &d), 0);
+	fprintf(stderr, "# %llu ms: state %lu, %lu free, %lu broken, %lu ballooned; large+given",
+		(unsigned long long)now_ms(), layout_stat(&l, EMYS_A_RECLAIM_STATS_STATE),
+		layout_stat(&l, EMYS_A_RECLAIM_STATS_FREE), broken_all(), r->ballooned);
+	for (area = HOT; area < AREAS; area++)
+		fprintf(stderr, " %lu+%lu", blocks(area),
+			layout_count(&l, area, EMYS_A_COUNTS_SHARED) +
+			layout_count(&l, area, EMYS_A_COUNTS_ZERO));
+	fprintf(stderr, "; passes %lu, looked at %lu, waiting %lu, merged %lu, refused %lu\n",
+		d.stats[EMYS_A_DEDUP_STATS_PASSES],
+		d.stats[EMYS_A_DEDUP_STATS_SCANNED] - d.stats[EMYS_A_DEDUP_STATS_SKIPPED],
+		d.stats[EMYS_A_DEDUP_STATS_UNSTABLE], d.stats[EMYS_A_DEDUP_STATS_MERGED],
+		d.stats[EMYS_A_DEDUP_STATS_REFUSED]);
+}
+
 static void run(u32 policy, struct result *r)
 {
 	u64 before, in_vain, start, grown, i;
@@ -169,6 +195,7 @@ static void run(u32 policy, struct result *r)
 		work(r, false);
 		reclaim();
 		usleep(STEP_MS * 1000);
+		show_step(r);
 	}
 	r->quiet_broken = broken_all() - before;
 
@@ -179,6 +206,7 @@ static void run(u32 policy, struct result *r)
 		reclaim();
 		balloon(r);
 		usleep(STEP_MS * 1000);
+		show_step(r);
 	}
 	r->ms = now_ms() - start;
 	for (i = 0; i < LAST_STEPS; i++) {
@@ -186,6 +214,7 @@ static void run(u32 policy, struct result *r)
 		reclaim();
 		balloon(r);
 		usleep(STEP_MS * 1000);
+		show_step(r);
 	}
 
 	r->saved = layout_counts(&l, EMYS_A_COUNTS_PRIVATE) +
@@ -203,6 +232,15 @@ static void run(u32 policy, struct result *r)
 	layout_check(&l);
 	layout_policy(&l, EMYS_A_RECLAIM_POLICY_LARGE, EMYS_LARGE_POLICY_PROACTIVE);
 	layout_free(&l);
+}
+
+static int policy_of(const char *name)
+{
+	int p = 0;
+
+	while (p < POLICIES && strcmp(policies[p].name, name))
+		p++;
+	return p;
 }
 
 static int run_child(u32 policy)
@@ -298,29 +336,37 @@ static int check_marks(void)
 
 int main(int argc, char **argv)
 {
-	int json = 0, marks = 0, opt;
+	int json = 0, marks = 0, only = -1, opt;
 	u32 p;
 
-	while ((opt = getopt(argc, argv, "jm")) != -1) {
+	while ((opt = getopt(argc, argv, "jmso:")) != -1) {
 		if (opt == 'j') {
 			json = 1;
 		} else if (opt == 'm') {
 			marks = 1;
+		} else if (opt == 's') {
+			steps = true;
+		} else if (opt == 'o') {
+			only = policy_of(optarg);
 		} else {
-			fprintf(stderr, "usage: %s [-j] [-m]\n", argv[0]);
+			fprintf(stderr, "usage: %s [-j] [-m] [-s] [-o POLICY]\n", argv[0]);
 			return 2;
 		}
+	}
+	if (only == POLICIES) {
+		fprintf(stderr, "no such policy\n");
+		return 2;
 	}
 	ksft_device = "/dev/emys";
 	res = mmap(NULL, sizeof(*res) * POLICIES, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(res != MAP_FAILED);
 	for (p = 0; p < POLICIES; p++)
-		if (run_child(p))
+		if ((only < 0 || only == (int)p) && run_child(p))
 			return 1;
 	if (json)
 		print_json();
 	else
 		print_table();
-	return marks ? check_marks() : 0;
+	return marks && only < 0 ? check_marks() : 0;
 }
