@@ -98,6 +98,7 @@ struct emys_vm {
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */
+	u32 max_vcpu_id;			/* [L] ids are below it; KVM_CAP_MAX_VCPU_ID */
 	struct emys_vm_stats stats;
 	struct emys_vm_reclaim reclaim;		/* balloon/ */
 };
@@ -159,6 +160,7 @@ struct emys_vcpu {
 	} dr;					/* [V] */
 	struct emys_debug {
 		u32 control;			/* KVM_GUESTDBG_*, 0 = there is no debugger */
+		bool general_detect;		/* its DR7.GD: a MOV DR of the guest's is told */
 		bool entered;			/* by the last entry, to run one instruction */
 		bool stepped;			/* which emys did: the next entry tells */
 		u64 db[4], dr7;			/* the debugger's breakpoints */

@@ -17,7 +17,7 @@ struct emys_vcpu *emys_vcpu_create(struct emys_vm *vm, u32 id)
 	int r;
 
 	lockdep_assert_held(&vm->lock);
-	if (id >= EMYS_MAX_VCPU_ID || vm->nr_vcpus >= EMYS_MAX_VCPUS)
+	if (id >= (vm->max_vcpu_id ?: EMYS_MAX_VCPU_ID) || vm->nr_vcpus >= EMYS_MAX_VCPUS)
 		return ERR_PTR(-EINVAL);
 	emys_for_each_vcpu(i, other, vm)
 		if (other->id == id)
@@ -285,7 +285,6 @@ int emys_vcpu_run(struct emys_vcpu *vcpu)
 	}
 
 	r = EMYS_RESUME;
-	run->exit_reason = KVM_EXIT_UNKNOWN;
 	if (vcpu->io.complete) {
 		int (*complete)(struct emys_vcpu *vcpu) = vcpu->io.complete;
 
@@ -294,9 +293,10 @@ int emys_vcpu_run(struct emys_vcpu *vcpu)
 	}
 	if (r == EMYS_RESUME) {
 		if (READ_ONCE(run->immediate_exit)) {
-			run->exit_reason = KVM_EXIT_INTR;
+			/* exit_reason stays: a VMM may look at the access that it has completed by this */
 			r = -EINTR;
 		} else {
+			run->exit_reason = KVM_EXIT_UNKNOWN;
 			r = vcpu_loop(vcpu);
 		}
 	}

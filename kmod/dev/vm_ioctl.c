@@ -46,6 +46,15 @@ static long vm_set_identity_map_addr(struct dev_call *call)
 	return 0;
 }
 
+/*
+ * A limit on shadow pages. There are none, and the EPT has no more tables than what is mapped
+ * needs: as for KVM with an EPT, only a limit below KVM's smallest is an error.
+ */
+static long vm_set_nr_mmu_pages(struct dev_call *call)
+{
+	return call->arg < 64 ? -EINVAL : 0;
+}
+
 static long vm_set_boot_cpu_id(struct dev_call *call)
 {
 	if (call->vm->nr_vcpus)
@@ -244,6 +253,13 @@ static long vm_enable_cap(struct dev_call *call)
 		if (cap->args[0] & KVM_X2APIC_API_USE_32BIT_IDS)
 			vm->x2apic_api = true;
 		return 0;
+	case KVM_CAP_MAX_VCPU_ID:
+		/* Once, and before there is a vCPU that could be above it */
+		if (!cap->args[0] || cap->args[0] > EMYS_MAX_VCPU_ID || vm->nr_vcpus ||
+		    (vm->max_vcpu_id && vm->max_vcpu_id != cap->args[0]))
+			return -EINVAL;
+		vm->max_vcpu_id = cap->args[0];
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -263,6 +279,7 @@ static const struct dev_row vm_rows[] = {
 	{ KVM_SET_USER_MEMORY_REGION, 0, sizeof(struct kvm_userspace_memory_region), 0,
 	  vm_set_region },
 	{ KVM_GET_DIRTY_LOG, 0, sizeof(struct kvm_dirty_log), 0, vm_get_dirty_log },
+	{ KVM_SET_NR_MMU_PAGES, 0, 0, 0, vm_set_nr_mmu_pages },
 	{ KVM_SET_TSS_ADDR, 0, 0, 0, vm_set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR, DEV_NO_VCPUS, sizeof(u64), 0, vm_set_identity_map_addr },
 	{ KVM_SET_BOOT_CPU_ID, DEV_LOCK_VM, 0, 0, vm_set_boot_cpu_id },

@@ -397,9 +397,9 @@ void lapic_write(struct emys_vcpu *vcpu, u32 offset, u32 val)
 		lapic_set_reg(l, APIC_DFR, val | 0x0fffffff);
 		break;
 	case APIC_ICR:
-		val &= ~LAPIC_ICR_RESERVED;
+		val &= ~LAPIC_ICR_BUSY;
 		lapic_set_reg(l, APIC_ICR, val);
-		lapic_send_icr(l, val, lapic_reg(l, APIC_ICR2));
+		lapic_send_icr(l, val & ~LAPIC_ICR_RESERVED, lapic_reg(l, APIC_ICR2));
 		break;
 	case APIC_ICR2:
 		lapic_set_reg(l, APIC_ICR2, val & 0xff000000);
@@ -500,6 +500,7 @@ int lapic_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val)
 		return 0;
 	switch (offset) {
 	case APIC_ICR:
+		low &= ~LAPIC_ICR_BUSY;
 		/* the layout APIC-register virtualization reads */
 		lapic_set_reg(l, APIC_ICR, low);
 		lapic_set_reg(l, APIC_ICR + 4, high);

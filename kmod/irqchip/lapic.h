@@ -12,7 +12,8 @@
 #include "irqchip.h"
 
 #define LAPIC_VERSION		0x00050014u	/* 6 LVT entries */
-#define LAPIC_ICR_RESERVED	0xfff33000u	/* as x2APIC has them; bit 12 is xAPIC's status */
+#define LAPIC_ICR_RESERVED	0xfff32000u
+#define LAPIC_ICR_BUSY		0x00001000u	/* xAPIC's delivery status; ignored by x2APIC */
 #define LVT_TIMER_MASK		0x000700ffu
 #define LVT_TIMER_MODE		0x00060000u
 

@@ -203,7 +203,7 @@ int lapic_set_state(struct emys_vcpu *vcpu, const struct kvm_lapic_state *s)
 	lapic_set_reg(l, APIC_TASKPRI, regs[APIC_TASKPRI / 4] & 0xff);
 	lapic_set_reg(l, APIC_SPIV, regs[APIC_SPIV / 4] & 0x3ff);
 	lapic_set_reg(l, APIC_ESR, regs[APIC_ESR / 4] & 0xff);
-	lapic_set_reg(l, APIC_ICR, regs[APIC_ICR / 4] & ~LAPIC_ICR_RESERVED);
+	lapic_set_reg(l, APIC_ICR, regs[APIC_ICR / 4] & ~LAPIC_ICR_BUSY);
 	lapic_set_reg(l, APIC_TMICT, regs[APIC_TMICT / 4]);
 	lapic_set_reg(l, APIC_TDCR, regs[APIC_TDCR / 4] & 0xb);
 	if (x2apic) {
@@ -217,12 +217,10 @@ int lapic_set_state(struct emys_vcpu *vcpu, const struct kvm_lapic_state *s)
 	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 0x10)
 		lapic_set_reg(l, offset, regs[offset / 4] & lapic_lvt_mask(offset));
 	for (offset = 0; offset < 0x80; offset += 0x10) {
-		/* vectors 0 to 15 cannot be in there */
-		u32 legal = offset ? ~0u : 0xffff0000;
-
-		lapic_set_reg(l, APIC_ISR + offset, regs[(APIC_ISR + offset) / 4] & legal);
-		lapic_set_reg(l, APIC_TMR + offset, regs[(APIC_TMR + offset) / 4] & legal);
-		lapic_set_reg(l, APIC_IRR + offset, regs[(APIC_IRR + offset) / 4] & legal);
+		/* vectors 0 to 15 cannot get in there, but are kept: of class 0, they never come */
+		lapic_set_reg(l, APIC_ISR + offset, regs[(APIC_ISR + offset) / 4]);
+		lapic_set_reg(l, APIC_TMR + offset, regs[(APIC_TMR + offset) / 4]);
+		lapic_set_reg(l, APIC_IRR + offset, regs[(APIC_IRR + offset) / 4]);
 	}
 	lapic_sync(l);
 	lapic_timer_resume(l, regs[APIC_TMCCT / 4]);

@@ -209,6 +209,15 @@ static void list_xsave(struct cpuid_list *l)
 			list_native(l, 0xd, i, true)->edx = 0;
 }
 
+/* A leaf of which some bits are ours to offer. */
+static struct kvm_cpuid_entry2 *list_features(struct cpuid_list *l, u32 function)
+{
+	struct kvm_cpuid_entry2 *e = list_native(l, function, 0, function == 7);
+
+	cpuid_mask(e);
+	return e;
+}
+
 static void list_basic(struct cpuid_list *l)
 {
 	u32 max = min_t(u32, cpuid_eax(0), 0x1f);
@@ -221,8 +230,7 @@ static void list_basic(struct cpuid_list *l)
 			list_native(l, 0, 0, false)->eax = max;
 			break;
 		case 1:
-			e = list_native(l, 1, 0, false);
-			cpuid_mask(e);
+			e = list_features(l, 1);
 			/* CLFLUSH line size; the VMM adds APIC ID and number of CPUs. */
 			e->ebx &= 0xff00;
 			break;
@@ -240,9 +248,8 @@ static void list_basic(struct cpuid_list *l)
 			list_leaf(l, 6, 0, false)->eax = 0x4;	/* the APIC timer always runs */
 			break;
 		case 7:
-			e = list_native(l, 7, 0, true);
-			i = min(e->eax, 1u);
-			cpuid_mask(e);
+			i = min(cpuid_eax(7), 1u);
+			e = list_features(l, 7);
 			e->eax = i;
 			if (i) {
 				e = list_native(l, 7, 1, true);
@@ -543,6 +550,8 @@ static u64 cpuid_cr4_reserved(const struct kvm_cpuid_entry2 *l1, const struct kv
 
 static void cpuid_derive(struct emys_vcpu *vcpu)
 {
+	struct kvm_cpuid_entry2 offered[2] = {};
+	struct cpuid_list offer = { .e = offered, .max = ARRAY_SIZE(offered) };
 	const struct kvm_cpuid_entry2 *l1 = cpuid_find(vcpu, 1, 0);
 	const struct kvm_cpuid_entry2 *l7 = cpuid_find(vcpu, 7, 0);
 	const struct kvm_cpuid_entry2 *ld = cpuid_find(vcpu, 0xd, 0);
@@ -554,7 +563,14 @@ static void cpuid_derive(struct emys_vcpu *vcpu)
 
 	memset(f, 0, sizeof(*f));
 	f->maxphyaddr = e8 && (e8->eax & 0xff) ? e8->eax & 0xff : 36;
-	f->cr4_reserved = cpuid_cr4_reserved(l1, l7);
+	if (!vcpu->nr_cpuid) {
+		/* A VMM may restore CR4 before it tells the model: all that could be in it */
+		list_features(&offer, 1);
+		list_features(&offer, 7);
+		f->cr4_reserved = cpuid_cr4_reserved(&offered[0], &offered[1]);
+	} else {
+		f->cr4_reserved = cpuid_cr4_reserved(l1, l7);
+	}
 
 	f->has_mce = cpuid_bit(l1, EDX, F(MCE));
 	f->has_mtrr = cpuid_bit(l1, EDX, F(MTRR));

@@ -75,6 +75,7 @@ int vmx_set_guest_debug(struct emys_vcpu *vcpu, const struct kvm_guest_debug *d)
 	if (own_breakpoints(vcpu)) {
 		memcpy(vcpu->debug.db, d->arch.debugreg, sizeof(vcpu->debug.db));
 		vcpu->debug.dr7 = (d->arch.debugreg[7] & ~(DR7_RESERVED | DR7_GD)) | DR7_FIXED;
+		vcpu->debug.general_detect = d->arch.debugreg[7] & DR7_GD;
 	}
 
 	vmx_vmcs_get(vcpu);
@@ -124,6 +125,20 @@ bool vmx_debug_takes_db(struct emys_vcpu *vcpu, u64 qual)
 	return true;
 }
 
+/* run->debug.arch.dr6 is set. */
+static int tell_debugger(struct emys_vcpu *vcpu, u32 vector)
+{
+	struct kvm_debug_exit_arch *d = &vcpu->run->debug.arch;
+
+	vmx_need(vcpu, VMX_AV_CS);
+	d->exception = vector;
+	d->pad = 0;
+	d->pc = vmx_rip(vcpu) + (vmx_is_64bit(vcpu) ? 0 : vcpu->vmx.cs_base);
+	d->dr7 = running_dr7(vcpu);
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	return EMYS_USER;
+}
+
 int vmx_handle_debug(struct emys_vcpu *vcpu)
 {
 	struct kvm_debug_exit_arch *d = &vcpu->run->debug.arch;
@@ -144,13 +159,7 @@ int vmx_handle_debug(struct emys_vcpu *vcpu)
 	} else {
 		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
 	}
-	vmx_need(vcpu, VMX_AV_CS);
-	d->exception = vector;
-	d->pad = 0;
-	d->pc = vmx_rip(vcpu) + (vmx_is_64bit(vcpu) ? 0 : vcpu->vmx.cs_base);
-	d->dr7 = running_dr7(vcpu);
-	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
-	return EMYS_USER;
+	return tell_debugger(vcpu, vector);
 }
 
 static u64 *guest_dr(struct emys_vcpu *vcpu, unsigned int n)
@@ -174,6 +183,10 @@ int vmx_debug_mov_dr(struct emys_vcpu *vcpu)
 	if (vmx_get_cpl(vcpu)) {
 		vmx_inject_gp(vcpu);
 		return EMYS_RESUME;
+	}
+	if (vcpu->debug.general_detect) {
+		vcpu->run->debug.arch.dr6 = DR6_FIXED | DR6_BD;
+		return tell_debugger(vcpu, VEC_DB);
 	}
 	if (vcpu->dr.dr7 & DR7_GD) {
 		vcpu->dr.dr6 |= DR6_BD;

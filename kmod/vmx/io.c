@@ -110,8 +110,12 @@ static void add_reg(struct emys_vcpu *vcpu, unsigned int reg, u64 mask, s64 delt
 static int step_string(struct emys_vcpu *vcpu, u32 n)
 {
 	u64 mask = address_mask(vcpu);
-	s64 bytes = (s64)n * vcpu->io.size;
+	s64 bytes;
 
+	/* The VMM may have made RCX less while it had the access */
+	if (IO_REP(vcpu->vmx.exit.qual))
+		n = min_t(u64, n, vcpu->regs[1] & mask);
+	bytes = (s64)n * vcpu->io.size;
 	if (vmx_rflags(vcpu) & X86_EFLAGS_DF)
 		bytes = -bytes;
 	add_reg(vcpu, vcpu->io.in ? 7 : 6, mask, bytes);

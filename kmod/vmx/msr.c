@@ -729,6 +729,7 @@ const unsigned int msr_list_nr = ARRAY_SIZE(msr_list);
 
 const u32 msr_feature_list[] = {
 	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_UCODE_REV, MSR_PLATFORM_INFO,
+	MSR_IA32_PERF_CAPABILITIES,
 };
 
 const unsigned int msr_feature_list_nr = ARRAY_SIZE(msr_feature_list);
@@ -743,6 +744,7 @@ int msr_feature_read(u32 msr, u64 *val)
 		*val = UCODE_RESET;
 		return 0;
 	case MSR_PLATFORM_INFO:
+	case MSR_IA32_PERF_CAPABILITIES:	/* a guest has no counters */
 		*val = 0;
 		return 0;
 	default:
