@@ -267,15 +267,62 @@ static void remember_thread(struct emys_vcpu *vcpu)
 	}
 }
 
+/* KVM_CAP_SYNC_REGS. The VMM may write struct kvm_run meanwhile: what is checked is a copy. */
+static int take_regs(struct emys_vcpu *vcpu, u64 dirty)
+{
+	struct kvm_sync_regs *sync = &vcpu->run->s.regs;
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	int r;
+
+	if (dirty & KVM_SYNC_X86_REGS) {
+		memcpy(&regs, &sync->regs, sizeof(regs));
+		vmx_set_regs(vcpu, &regs);
+	}
+	if (dirty & KVM_SYNC_X86_SREGS) {
+		memcpy(&sregs, &sync->sregs, sizeof(sregs));
+		r = vmx_set_sregs(vcpu, &sregs);
+		if (r)
+			return r;
+	}
+	if (dirty & KVM_SYNC_X86_EVENTS) {
+		memcpy(&events, &sync->events, sizeof(events));
+		r = vmx_set_events(vcpu, &events);
+		if (r)
+			return r;
+	}
+	vcpu->run->kvm_dirty_regs = 0;
+	return 0;
+}
+
+static void give_regs(struct emys_vcpu *vcpu, u64 valid)
+{
+	struct kvm_sync_regs *sync = &vcpu->run->s.regs;
+
+	if (valid & KVM_SYNC_X86_REGS)
+		vmx_get_regs(vcpu, &sync->regs);
+	if (valid & KVM_SYNC_X86_SREGS)
+		vmx_get_sregs(vcpu, &sync->sregs);
+	if (valid & KVM_SYNC_X86_EVENTS)
+		vmx_get_events(vcpu, &sync->events);
+}
+
 int emys_vcpu_run(struct emys_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	u64 valid = READ_ONCE(run->kvm_valid_regs), dirty = READ_ONCE(run->kvm_dirty_regs);
 	sigset_t saved;
 	int r;
 
 	lockdep_assert_held(&vcpu->mutex);
-	if (run->kvm_valid_regs || run->kvm_dirty_regs)
+	if (unlikely((valid | dirty) & ~(u64)KVM_SYNC_X86_VALID_FIELDS))
 		return -EINVAL;
+	if (unlikely(dirty)) {
+		r = take_regs(vcpu, dirty);
+		if (r)
+			return r;
+	}
 	remember_thread(vcpu);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
@@ -303,6 +350,8 @@ int emys_vcpu_run(struct emys_vcpu *vcpu)
 	if (!r)
 		vcpu->stats.user_exits++;
 	publish(vcpu);
+	if (unlikely(valid))
+		give_regs(vcpu, valid);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	return r;
