@@ -67,6 +67,7 @@ static const struct nla_policy emys_domain_set_nl_request[] = {
 	[EMYS_A_DOMAIN_POLICY] = NLA_POLICY_NESTED(emys_dedup_policy_nl_policy),
 	[EMYS_A_DOMAIN_RESET] = { .type = NLA_FLAG, },
 	[EMYS_A_DOMAIN_CREATE] = { .type = NLA_FLAG, },
+	[EMYS_A_DOMAIN_REMOVE] = { .type = NLA_FLAG, },
 };
 
 static const struct nla_policy emys_dedup_scan_nl_request[] = {

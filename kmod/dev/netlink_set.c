@@ -176,6 +176,11 @@ static int domain_set(u32 id, struct genl_info *info)
 				    "a VM's own domain comes and goes with the VM");
 		return -EINVAL;
 	}
+	if (info->attrs[EMYS_A_DOMAIN_REMOVE]) {
+		r = emys_dedup_policy_remove(id);
+		/* A VM's domain that nobody has set anything of goes by the default already. */
+		return r == -ENOENT ? 0 : r;
+	}
 	r = emys_dedup_policy_get(id, &policy);
 	if (!r && nest)
 		r = take_dedup_policy(&policy, nest, info);
@@ -197,6 +202,9 @@ static int domain_set(u32 id, struct genl_info *info)
 
 int emys_nl_domain_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	bool change = info->attrs[EMYS_A_DOMAIN_POLICY] || info->attrs[EMYS_A_DOMAIN_RESET] ||
+		      info->attrs[EMYS_A_DOMAIN_CREATE];
+	const struct nlattr *remove = info->attrs[EMYS_A_DOMAIN_REMOVE];
 	int r = nl_need_admin(skb, info);
 
 	if (r)
@@ -205,9 +213,12 @@ int emys_nl_domain_set_doit(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "it is not said which domain");
 		return -EINVAL;
 	}
-	if (!info->attrs[EMYS_A_DOMAIN_POLICY] && !info->attrs[EMYS_A_DOMAIN_RESET] &&
-	    !info->attrs[EMYS_A_DOMAIN_CREATE])
+	if (!change && !remove)
 		return nothing(info);
+	if (change && remove) {
+		NL_SET_ERR_MSG_ATTR(info->extack, remove, "a policy is removed by itself");
+		return -EINVAL;
+	}
 	mutex_lock(&nl_policy_lock);
 	r = domain_set(nla_get_u32(info->attrs[EMYS_A_DOMAIN_ID]), info);
 	mutex_unlock(&nl_policy_lock);

@@ -569,6 +569,29 @@ int emys_dedup_policy_set(u32 domain, const struct dedup_policy *policy, const c
 	return err;
 }
 
+int emys_dedup_policy_remove(u32 domain)
+{
+	struct dedup_engine *engine = engine_find(domain);
+	struct dedup_policy policy;
+	int err;
+
+	if (!engine)
+		return -ENOENT;
+	emys_dedup_default_get(&policy);
+	mutex_lock(&engine->lock);
+	err = engine_set_policy(engine, &policy);
+	if (!err) {
+		engine->chosen = false;
+		engine_drop_left(engine);
+	}
+	mutex_unlock(&engine->lock);
+	if (!err)
+		engine_retire(engine);
+	engine_put(engine);
+	thread_wake();
+	return err;
+}
+
 int emys_dedup_stats(u32 domain, struct dedup_stats *stats)
 {
 	struct dedup_engine *engine = engine_find(domain);

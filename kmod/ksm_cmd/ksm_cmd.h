@@ -106,6 +106,12 @@ int emys_dedup_default_set(const struct dedup_policy *policy, const char **bad);
  */
 int emys_dedup_policy_get(u32 domain, struct dedup_policy *policy);
 int emys_dedup_policy_set(u32 domain, const struct dedup_policy *policy, const char **bad);
+/*
+ * Forget that a policy was set: the default's takes its place, and the engine goes once the
+ * domain has neither objects nor shared pages, within seconds when somebody is using it just then.
+ * -ENOENT: there is no engine; -ENOMEM: nothing has changed.
+ */
+int emys_dedup_policy_remove(u32 domain);
 /* -ENOENT: the domain has no engine. */
 int emys_dedup_stats(u32 domain, struct dedup_stats *stats);
 /* The next domain with an engine above @after, or 0. */

@@ -518,6 +518,13 @@ int nl_domain_create(struct nl *nl, u32 id)
 	return nl_talk(nl, NULL, NULL);
 }
 
+int nl_domain_remove(struct nl *nl, u32 id)
+{
+	nl_start_domain_set(nl, id);
+	nl_flag(nl, EMYS_A_DOMAIN_REMOVE);
+	return nl_talk(nl, NULL, NULL);
+}
+
 int nl_domain_reset(struct nl *nl, u32 id)
 {
 	nl_start_domain_set(nl, id);

@@ -124,6 +124,7 @@ int nl_vm_large(struct nl *nl, u32 vm, u32 policy);
 int nl_object_get(struct nl *nl, u32 id, struct nl_object *object);
 int nl_domain_get(struct nl *nl, u32 id, struct nl_domain *domain);
 int nl_domain_create(struct nl *nl, u32 id);
+int nl_domain_remove(struct nl *nl, u32 id);
 int nl_domain_reset(struct nl *nl, u32 id);
 /* One field of a policy: EMYS_A_DEDUP_POLICY_*, EMYS_A_RECLAIM_POLICY_*, the others stay. */
 int nl_domain_policy(struct nl *nl, u32 id, u16 field, u64 value);

@@ -280,7 +280,7 @@ static void test_create(void)
 	struct nl_domain d;
 	u32 id = DOMAIN;
 
-	/* one with a policy stays until the module goes: other cases may have left some */
+	/* one with a policy stays until that is removed: other cases may have left some */
 	while (!nl_domain_get(nl, id, &d))
 		id++;
 
@@ -293,6 +293,61 @@ static void test_create(void)
 	CHECK_DONE(nl_domain_create(nl, id));
 	CHECK_DONE(nl_domain_get(nl, id, &d));
 	CHECK_EQ(d.policy[EMYS_A_DEDUP_POLICY_PAGES], 55);
+}
+
+/* Nothing is in the domain: it goes, when the thread that looks at it is done at the latest. */
+static void check_gone(struct nl *nl, u32 id)
+{
+	struct nl_domain d;
+	int r = 0;
+
+	for (int i = 0; i < 100 && !r; i++) {
+		r = nl_domain_get(nl, id, &d);
+		if (!r)
+			usleep(100000);
+	}
+	CHECK_EQ(r, -ENOENT);
+}
+
+static void test_remove(void)
+{
+	struct nl *nl = begin();
+	struct nl_domain before, after;
+	u32 id = DOMAIN, vm;
+
+	while (!nl_domain_get(nl, id, &before))
+		id++;
+	CHECK_REFUSED(nl_domain_remove(nl, id), ENOENT);
+	CHECK_REFUSED(nl_domain_remove(nl, OWN(NONE)), ENOENT);
+	CHECK_DONE(nl_domain_create(nl, id));
+	CHECK_DONE(nl_domain_get(nl, id, &before));
+	CHECK_DONE(nl_domain_policy(nl, id, EMYS_A_DEDUP_POLICY_PAGES, 55));
+	CHECK_DONE(nl_domain_policy(nl, id, EMYS_A_DEDUP_POLICY_ALGORITHM,
+				    EMYS_DEDUP_ALGORITHM_CMD_SUBPAGE));
+	nl_start(nl, EMYS_CMD_DOMAIN_SET, 0);
+	nl_u32(nl, EMYS_A_DOMAIN_ID, id);
+	nl_flag(nl, EMYS_A_DOMAIN_CREATE);
+	nl_flag(nl, EMYS_A_DOMAIN_REMOVE);
+	CHECK_REFUSED(nl_talk(nl, NULL, NULL), EINVAL);
+	CHECK_DONE(nl_domain_get(nl, id, &after));
+	CHECK_EQ(after.policy[EMYS_A_DEDUP_POLICY_PAGES], 55);
+	CHECK_DONE(nl_domain_remove(nl, id));
+	check_gone(nl, id);
+	CHECK_REFUSED(nl_domain_remove(nl, id), ENOENT);
+
+	/* one with a VM stays, by the policy that new domains have, until the VM leaves */
+	owned_make();
+	vm = nl_my_vm(nl, 0);
+	CHECK_DONE(nl_vm_domain(nl, vm, id));
+	CHECK_DONE(nl_domain_remove(nl, id));
+	CHECK_DONE(nl_domain_policy(nl, id, EMYS_A_DEDUP_POLICY_PAGES, 55));
+	CHECK_DONE(nl_scan(nl, id, 1));
+	CHECK_DONE(nl_domain_remove(nl, id));
+	CHECK_DONE(nl_domain_get(nl, id, &after));
+	CHECK_EQ(after.a[EMYS_A_DOMAIN_VMS], 1);
+	CHECK(!memcmp(before.policy, after.policy, sizeof(before.policy)));
+	CHECK_DONE(nl_vm_domain(nl, vm, 0));
+	check_gone(nl, id);
 }
 
 static void test_scan(void)
@@ -477,6 +532,7 @@ static void strange(struct nl *nl, u32 id)
 	CHECK_REFUSED(nl_domains(nl, NULL, 0), EPERM);
 	CHECK_REFUSED(nl_domain_policy(nl, OWN(id), EMYS_A_DEDUP_POLICY_RUN, 0), EPERM);
 	CHECK_REFUSED(nl_domain_create(nl, DOMAIN), EPERM);
+	CHECK_REFUSED(nl_domain_remove(nl, OWN(id)), EPERM);
 	CHECK_REFUSED(nl_scan(nl, OWN(id), 1), EPERM);
 	CHECK_REFUSED(nl_module_get(nl, &module), EPERM);
 	CHECK_REFUSED(nl_default_policy(nl, EMYS_A_DEDUP_POLICY_RUN, 0), EPERM);
@@ -597,6 +653,7 @@ KSFT_MAIN({ "a VM and its object", test_vm_get },
 	  { "domains of VMs", test_move },
 	  { "policy of a domain", test_domain_policy },
 	  { "domains are made", test_create },
+	  { "and removed", test_remove },
 	  { "scan and reset", test_scan },
 	  { "what is saved", test_saved, 60 },
 	  { "clones", test_clone },

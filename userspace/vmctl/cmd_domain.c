@@ -74,6 +74,12 @@ static int create(struct family *f, uint64_t domain, int argc, char **argv)
 				    "policy", policy));
 }
 
+static int drop(struct family *f, uint64_t domain)
+{
+	return memcmd_act(f, EMYS_CMD_DOMAIN_SET,
+			  json_pack("{s:I s:b}", "id", (json_int_t)domain, "remove", 1));
+}
+
 static int domain(int argc, char **argv)
 {
 	uint64_t id = 0;
@@ -87,9 +93,10 @@ static int domain(int argc, char **argv)
 		return status;
 	verb = argc > 1 ? argv[1] : "list";
 	if (!((!strcmp(verb, "list") && argc <= 2) || (!strcmp(verb, "create") && argc >= 3) ||
-	      (!strcmp(verb, "join") && argc == 4) || (!strcmp(verb, "leave") && argc == 3)))
+	      (!strcmp(verb, "remove") && argc == 3) || (!strcmp(verb, "join") && argc == 4) ||
+	      (!strcmp(verb, "leave") && argc == 3)))
 		return command_usage(&cmd_domain);
-	if ((!strcmp(verb, "create") || !strcmp(verb, "join")) &&
+	if ((!strcmp(verb, "create") || !strcmp(verb, "remove") || !strcmp(verb, "join")) &&
 	    !memcmd_number("domain for several VMs", argv[!strcmp(verb, "join") ? 3 : 2],
 			   DOMAIN_MAX, &id))
 		return EXIT_USAGE;
@@ -98,6 +105,8 @@ static int domain(int argc, char **argv)
 		return EXIT_FAIL;
 	if (!strcmp(verb, "create"))
 		status = create(f, id, argc - 3, argv + 3);
+	else if (!strcmp(verb, "remove"))
+		status = drop(f, id);
 	else if (!strcmp(verb, "join") || !strcmp(verb, "leave"))
 		status = move(f, argv[2], id);
 	else
@@ -109,11 +118,12 @@ static int domain(int argc, char **argv)
 const struct command cmd_domain = {
 	.name = "domain",
 	.run = domain,
-	.usage = "domain [list | create DOMAIN [KEY=VALUE...] | join VM DOMAIN | leave VM] [--json]",
+	.usage = "domain [list | create DOMAIN [KEY=VALUE...] | remove DOMAIN | join VM DOMAIN | leave VM] [--json]",
 	.summary = "show and choose which VMs may share pages",
 	.help =
 "  list     every domain with its members\n"
 "  create   make one before a VM is in it, with settings as of vmctl dedup\n"
+"  remove   take its settings away: the default's hold, and without a VM it is gone\n"
 "  join     move a VM, by name or id, into a domain, which is made if there is none\n"
 "  leave    move it back into the domain of its own\n"
 "  -j, --json\n\n"

@@ -135,6 +135,7 @@ static const struct nl_attr_name domain_attrs[EMYS_A_DOMAIN_MAX + 1] = {
 	[EMYS_A_DOMAIN_COUNTS] = { "counts", NL_NEST, &nl_counts },
 	[EMYS_A_DOMAIN_RESET] = { "reset", NL_FLAG },
 	[EMYS_A_DOMAIN_CREATE] = { "create", NL_FLAG },
+	[EMYS_A_DOMAIN_REMOVE] = { "remove", NL_FLAG },
 };
 
 const struct nl_attr_set nl_domain = { "domain", EMYS_A_DOMAIN_MAX, domain_attrs };

@@ -84,7 +84,7 @@ _vmctl()
 			min-free= up. down. sample-ms= sample-pages= cold-samples=
 			share-permille= storm=" ;;
 	domain)
-		_vmctl_memory "list create join leave" "" "algorithm= run= adaptive= classes=
+		_vmctl_memory "list create remove join leave" "" "algorithm= run= adaptive= classes=
 			pages= sleep-ms= cpu-permille=" ;;
 	top)
 		COMPREPLY=($(compgen -W "--interval --batch --once --json --help" -- "$cur")) ;;

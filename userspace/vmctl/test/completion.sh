@@ -27,7 +27,7 @@ offers()		# WANTED WORD...: what is offered for the last word, in order
 }
 
 offers "domain" dom
-offers "list create join leave --json --help" domain ""
+offers "list create remove join leave --json --help" domain ""
 offers "web1 web2" balloon we
 offers "--json web1 web2 db" domain leave ""
 offers "default" dedup show d

@@ -41,6 +41,15 @@ start() {		# NAME
 	done
 }
 
+gone() {			# DOMAIN: it is not listed, when who looks at it is done at the latest
+	i=0
+	while v 0 domain && grep -q "^ *$1 " "$out" && [ $i -lt 100 ]; do
+		sleep 0.1
+		i=$((i + 1))
+	done
+	! grep -q "^ *$1 " "$out"
+}
+
 as_nobody() {		# start-stop-daemon wants a program that does not run yet
 	start-stop-daemon -S -c 65534:65534 -x "$dir/nobody" -- "$@" >"$out" 2>"$err"
 }
@@ -113,6 +122,13 @@ refused 1 "no 'best'.*emys" domain create 6 algorithm=best
 refused 1 "out of range\|at most\|from 1 to\|range" domain create 6 cpu-permille=1001
 v 0 domain && ! grep -q "^ *6 " "$out"
 ok $? "and none was made"
+v 0 domain create 6 pages=77 && v 0 domain && grep -q "^ *6  *0 " "$out" &&
+	v 0 domain remove 6 && gone 6
+ok $? "domain remove"
+refused 1 "no.* domain" domain remove 6
+refused 2 "not a domain" domain remove 0
+v 2 domain remove 6 7
+ok $? "domain remove of two"
 v 0 domain join b 5
 ok $? "b is back"
 
