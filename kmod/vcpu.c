@@ -340,7 +340,7 @@ int emys_vcpu_run(struct emys_vcpu *vcpu)
 	}
 	if (r == EMYS_RESUME) {
 		if (READ_ONCE(run->immediate_exit)) {
-			/* exit_reason stays: a VMM may look at the access that it has completed by this */
+			/* exit_reason stays: a VMM may look at the access it has completed */
 			r = -EINTR;
 		} else {
 			run->exit_reason = KVM_EXIT_UNKNOWN;
