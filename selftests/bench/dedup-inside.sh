@@ -138,19 +138,22 @@ resident()
 	done | awk '{ n += $1 } END { print n }'
 }
 
-# measure SCAN...: the same for all; SCAN and a number does so many passes
+domain=0
+# measure kvm|emys: the same for both; scan_X and a number does so many passes
 measure()
 {
 	start=$nr
 	while [ "$nr" -lt $((start + rounds)) ]; do
-		"$@" 1
+		"scan_$1" 1
 		round
 	done
 	# shellcheck disable=SC2046 # one word each
 	kill -STOP $(pids)
-	"$@" $settle
+	"scan_$1" $settle
 	echo "@still"
-	"$@" 1
+	"scan_$1" 1
+	# shellcheck disable=SC2046
+	tool alike "$domain" $mib $(pids)
 	# shellcheck disable=SC2046
 	kill -CONT $(pids)
 	stamp scanned
@@ -162,7 +165,6 @@ scan_kvm()
 	echo "@resident $(resident)"
 }
 
-domain=0
 scan_emys()
 {
 	tool scan $domain "$1"
@@ -177,7 +179,7 @@ for which in "$@"; do
 		echo "@run kvm"
 		start_all /dev/kvm --mergeable
 		clone_all
-		measure scan_kvm
+		measure kvm
 		# shellcheck disable=SC2086 # one word each
 		end $guests $clones
 		echo 2 >/sys/kernel/mm/ksm/run
@@ -196,7 +198,7 @@ for which in "$@"; do
 	# shellcheck disable=SC2046
 	tool join $domain $(pids)
 	tool algorithm $domain "$which"
-	measure scan_emys
+	measure emys
 	# shellcheck disable=SC2086
 	end $clones
 done

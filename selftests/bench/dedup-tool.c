@@ -14,6 +14,10 @@
  *		so many passes of emys; prints the ticks of each and the domain's counters
  *	  dedup-tool cloned PID PID
  *		tell emys that the second VM is a copy of the first; prints ticks and pages merged
+ *	  dedup-tool alike DOMAIN MIB PID...
+ *		of the pages of the domain's objects, or of the processes' anonymous memory of
+ *		that size when it is 0: how many have a partner, and how many of these have been
+ *		found, that is, share a frame with another or were dropped as zeros
  *	  dedup-tool object PID
  *		the id of its memory object; its VM is in a domain of its own
  *	  dedup-tool clone PID MIB OBJECT N
@@ -26,6 +30,7 @@
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -508,6 +513,166 @@ static int clone_of(char **argv)
 	return 0;
 }
 
+/* -- what there is to find ------------------------------------------------------- */
+
+/*
+ * The pages' frames are read through /proc/kcore, which maps nothing and takes no reference; a
+ * frame that several pages share once. Two unlike pages of one 64-bit hash would count as alike.
+ */
+struct frame {
+	uint64_t pfn, users, hash;
+};
+
+static struct frames {
+	struct frame *at;
+	size_t nr, room;
+	uint64_t pages;
+} frames;
+
+#define NO_FRAME	(~0ull)		/* of zeros, wherever */
+
+static void add_page(uint64_t pfn)
+{
+	if (frames.nr == frames.room) {
+		frames.room = frames.room ? 2 * frames.room : 65536;
+		frames.at = realloc(frames.at, frames.room * sizeof(*frames.at));
+		if (!frames.at)
+			die("no memory");
+	}
+	frames.at[frames.nr++] = (struct frame){ .pfn = pfn, .users = 1 };
+	frames.pages++;
+}
+
+static void frames_emys(unsigned int domain)
+{
+	unsigned long index, count, frame;
+	unsigned int id, of, in = 0;
+	char line[1024], state[16];
+	FILE *f = fopen(OBJECTS, "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "object %u domain %u", &id, &of) == 2) {
+			in = of == domain ? id : 0;
+		} else if (sscanf(line, "pages %u %lu %lu %15s %lu", &id, &index, &count, state,
+				  &frame) == 5 && id == in) {
+			if (strcmp(state, "ballooned"))
+				for (unsigned long i = 0; i < count; i++)
+					add_page(strcmp(state, "zero") ? frame + i : NO_FRAME);
+		}
+	}
+	if (!f)
+		die(OBJECTS ": %s", strerror(errno));
+	fclose(f);
+}
+
+static void frames_anon(int pid, uint64_t size)
+{
+	uint64_t at = find_memory(pid, size, false), entry[512];
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY);
+	for (uint64_t i = 0; i < size / PAGE; i += 512) {
+		if (pread(fd, entry, sizeof(entry), (at / PAGE + i) * 8) != sizeof(entry))
+			die("%s: %s", path, strerror(errno));
+		for (uint64_t k = 0; k < 512; k++)
+			if (entry[k] >> 63)
+				add_page(entry[k] & ((1ull << 55) - 1));
+	}
+	close(fd);
+}
+
+static int by_pfn(const void *a, const void *b)
+{
+	const struct frame *x = a, *y = b;
+
+	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+	const struct frame *x = a, *y = b;
+
+	return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+/* One entry for all pages of a frame, or of a hash. */
+static void frames_join(int (*order)(const void *a, const void *b))
+{
+	size_t to = 0;
+
+	qsort(frames.at, frames.nr, sizeof(*frames.at), order);
+	for (size_t i = 1; i < frames.nr; i++) {
+		if (order(&frames.at[to], &frames.at[i]))
+			frames.at[++to] = frames.at[i];
+		else
+			frames.at[to].users += frames.at[i].users;
+	}
+	frames.nr = frames.nr ? to + 1 : 0;
+}
+
+static uint64_t hash_page(const uint64_t *words)
+{
+	uint64_t hash = 0;
+
+	for (unsigned int i = 0; i < PAGE / 8; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
+static void frames_hash(void)
+{
+	static Elf64_Phdr segments[64];
+	static uint64_t words[PAGE / 8];
+	int fd = open("/proc/kcore", O_RDONLY), n = -1;
+	uint64_t at, offset;
+	Elf64_Ehdr head;
+
+	if (fd >= 0 && pread(fd, &head, sizeof(head), 0) == sizeof(head) && head.e_phnum <= 64)
+		n = pread(fd, segments, head.e_phnum * sizeof(*segments), head.e_phoff) /
+		    (ssize_t)sizeof(*segments);
+	for (size_t i = 0; i < frames.nr; i++) {
+		struct frame *f = &frames.at[i];
+
+		memset(words, 0, PAGE);
+		at = f->pfn * PAGE;
+		offset = 0;
+		for (int s = 0; s < n; s++)
+			if (segments[s].p_type == PT_LOAD && at >= segments[s].p_paddr &&
+			    at - segments[s].p_paddr + PAGE <= segments[s].p_filesz)
+				offset = segments[s].p_offset + at - segments[s].p_paddr;
+		if (f->pfn != NO_FRAME && (!offset || pread(fd, words, PAGE, offset) != PAGE))
+			die("/proc/kcore: frame %lx cannot be read", f->pfn);
+		f->hash = hash_page(words);
+	}
+	close(fd);
+}
+
+static int alike(char **argv)
+{
+	unsigned int domain = strtoul(argv[0], NULL, 0);
+	uint64_t size = strtoull(argv[1], NULL, 0) << 20, n = 0, found = 0;
+
+	if (domain)
+		frames_emys(domain);
+	for (argv += 2; !domain && *argv; argv++)
+		frames_anon(atoi(*argv), size);
+	frames_join(by_pfn);
+	for (size_t i = 0; i < frames.nr; i++)
+		if (frames.at[i].users > 1 || frames.at[i].pfn == NO_FRAME)
+			found += frames.at[i].users;
+	frames_hash();
+	frames_join(by_hash);
+	for (size_t i = 0; i < frames.nr; i++)
+		if (frames.at[i].users > 1)
+			n += frames.at[i].users;
+	printf("@alike pages=%lu alike=%lu found=%lu\n", frames.pages, n, found);
+	return 0;
+}
+
 /* -- memory without a guest ------------------------------------------------------ */
 
 /*
@@ -662,7 +827,7 @@ int main(int argc, char **argv)
 	} commands[] = {
 		{ "wait", 3, wait_for }, { "ksm", 1, ksm }, { "join", 2, join },
 		{ "algorithm", 2, algorithm }, { "scan", 2, scan }, { "cloned", 2, cloned },
-		{ "object", 1, object }, { "clone", 4, clone_of }, { "vm", 5, vm },
+		{ "alike", 2, alike }, { "object", 1, object }, { "clone", 4, clone_of }, { "vm", 5, vm },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
