@@ -7,11 +7,12 @@
 
 #define PERMILLE	1000
 #define WAIT_MERGE	16	/* samples that deduplication gets to keep the promise */
+#define WAIT_PASSES	3	/* and passes: one was under way, one hashes, one pairs */
 #define AGE_MOST	63	/* where its partners are there, so many */
 #define REST		48	/* samples of peace after a break that was no use */
 
 #define RECORD_FIELDS(X) \
-	X(cold, 8) X(share, 10) X(zero, 10) X(age, 6) X(rest, 6) \
+	X(cold, 8) X(share, 10) X(zero, 10) X(age, 6) X(passes, 2) X(rest, 6) \
 	X(large, 1) X(probed, 1) X(broken, 1) X(merged, 1) X(small, 1)
 
 u64 region_pack(const struct region_record *rec)
@@ -47,6 +48,12 @@ void region_sampled(struct region_record *rec, bool young)
 		rec->rest--;
 }
 
+void region_passed(struct region_record *rec)
+{
+	if (rec->broken && rec->passes < WAIT_PASSES)
+		rec->passes++;
+}
+
 void region_probed(struct region_record *rec, u32 pages, u32 shareable, u32 zero)
 {
 	if (!pages)
@@ -76,6 +83,7 @@ void region_broken(struct region_record *rec)
 	rec->merged = 0;
 	rec->small = 0;
 	rec->age = 0;
+	rec->passes = 0;
 }
 
 void region_looked(struct region_record *rec, u32 merged, u32 absent)
@@ -98,6 +106,7 @@ void region_collapsed(struct region_record *rec)
 	rec->merged = 0;
 	rec->small = 0;
 	rec->age = 0;
+	rec->passes = 0;
 }
 
 void round_budget(enum host_state state, struct round_budget *budget)
@@ -157,6 +166,12 @@ u32 choose_break(const struct region_record *rec, enum host_state state, enum la
 	}
 }
 
+/* Deduplication had its time, and nothing was merged. */
+static bool failed(const struct region_record *rec)
+{
+	return rec->broken && !rec->merged && rec->age >= WAIT_MERGE && rec->passes >= WAIT_PASSES;
+}
+
 bool choose_collapse(const struct region_record *rec, enum host_state state,
 		     enum large_policy large)
 {
@@ -164,7 +179,7 @@ bool choose_collapse(const struct region_record *rec, enum host_state state,
 		return false;
 	/* Its frames are still in order: it costs nothing, so also before the state is HIGH */
 	if (rec->broken && !rec->merged)
-		return state <= HOST_CLEAR && rec->age >= WAIT_MERGE;
+		return state <= HOST_CLEAR && failed(rec);
 	return state == HOST_HIGH && !rec->cold;
 }
 
@@ -175,7 +190,7 @@ bool choose_wait(const struct region_record *rec, enum large_policy large)
 
 u32 region_pending(const struct region_record *rec)
 {
-	if (!rec->broken || rec->merged || rec->age >= WAIT_MERGE)
+	if (!rec->broken || rec->merged || failed(rec))
 		return 0;
 	return rec->share * REGION_PAGES / PERMILLE;
 }

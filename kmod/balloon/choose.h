@@ -12,7 +12,7 @@
 #include "balloon.h"
 
 #define REGION_PAGES	512
-#define RECORD_BITS	45
+#define RECORD_BITS	47
 
 /**
  * struct region_record - what is known of an aligned run of 512 pages; all zero: nothing
@@ -20,6 +20,7 @@
  * @share: of its pages such as another would be shared with, permille, moving average
  * @zero: of its pages such as hold zeros, permille
  * @age: samples since it was broken or its last merge was seen, stops at 63
+ * @passes: of deduplication since then, stops at 3
  * @rest: samples to come in which it is left alone, because breaking it was no use
  * @large: it is a block, or was one when it was seen first
  * @probed: @share and @zero are known
@@ -31,7 +32,7 @@
  */
 struct region_record {
 	u32 cold:8, share:10, zero:10;
-	u32 age:6, rest:6, large:1, probed:1, broken:1, merged:1, small:1;
+	u32 age:6, passes:2, rest:6, large:1, probed:1, broken:1, merged:1, small:1;
 };
 
 /* To and from RECORD_BITS bits. */
@@ -40,6 +41,8 @@ struct region_record region_unpack(u64 bits);
 
 /* Another sample: was it used? */
 void region_sampled(struct region_record *rec, bool young);
+/* Deduplication has gone over its memory once more, or does not run. */
+void region_passed(struct region_record *rec);
 /*
  * @pages of it were looked at, of these @shareable have a partner; so have the @zero that hold
  * zeros, which are in @shareable too.
@@ -89,8 +92,8 @@ bool choose_collapse(const struct region_record *rec, enum host_state state,
 		     enum large_policy large);
 
 /*
- * Of what choose_collapse() says yes to: may it stay broken as long as it has partners?
- * Deduplication may be late, but not for ever.
+ * Of what choose_collapse() says yes to: may it stay broken as long as it has partners? These
+ * may be broken yet, but it does not wait for ever.
  */
 bool choose_wait(const struct region_record *rec, enum large_policy large);
 

@@ -31,6 +31,8 @@ struct sweep_sums {
  * @round: the last that saw it
  * @large: the policy of that round
  * @dedup: it can merge: somebody scans its domain
+ * @passed: nobody does, or a pass over the domain has ended since the last round
+ * @passes: how many had, then
  * @cursor: where the sweep goes on
  * @regions: region number -> value of region_pack()
  * @sums: of the sweep under way; @last: of the last that came to its end, valid if @swept
@@ -40,7 +42,9 @@ struct reclaim_object {
 	u32 round;
 	enum large_policy large;
 	bool dedup;
+	bool passed;
 	bool swept;
+	u64 passes;
 	pgoff_t cursor;
 	struct xarray regions;
 	struct sweep_sums sums, last;

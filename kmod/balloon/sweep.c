@@ -235,10 +235,15 @@ static void collapse(struct reclaim_round *round, struct mem_object *obj, pgoff_
 	region_collapsed(rec);
 }
 
-/* The region should be a block again, unless deduplication is late and its partners are there. */
+/*
+ * The region should be a block again, unless its partners are there and may be broken yet. Where
+ * others still wait for deduplication they may be these: what it is about to pair is not found.
+ */
 static void finish(struct reclaim_round *round, struct mem_object *obj, struct reclaim_object *ro,
 		   pgoff_t first, struct region_record *rec)
 {
+	if (ro->dedup && round->waiting && choose_wait(rec, ro->large))
+		return;
 	if (ro->dedup && round->budget.probe && choose_wait(rec, ro->large)) {
 		round->budget.probe--;
 		if (probe_region(round, obj, ro, first, rec))
@@ -333,6 +338,8 @@ static void visit(struct reclaim_round *round, struct mem_object *obj, struct re
 
 	/* Without accessed flags nothing can be called cold */
 	region_sampled(&rec, young || !vmx_caps.ept_ad);
+	if (ro->passed)
+		region_passed(&rec);
 	ro->sums.active += vmx_caps.ept_ad ? young : MEM_BLOCK_PAGES;
 	round->sampled++;
 	if (mem_is_block(obj, region * MEM_BLOCK_PAGES))
@@ -402,10 +409,13 @@ int sweep_object(struct reclaim_round *round, struct mem_object *obj, struct rec
 {
 	struct dedup_policy dedup;
 	unsigned long *young, region;
-	u64 until = round->sampled + round->limit;
+	u64 until = round->sampled + round->limit, passes;
 	int err = 0;
 
 	ro->dedup = !emys_dedup_policy_get(mem_object_domain(obj), &dedup) && dedup.run;
+	passes = emys_dedup_passes(mem_object_domain(obj));
+	ro->passed = !ro->dedup || passes != ro->passes;
+	ro->passes = passes;
 	mem_object_blocks(obj, ro->large != LARGE_SMALL);
 	young = bitmap_alloc(WINDOW_PAGES, GFP_KERNEL);
 	if (!young)

@@ -608,6 +608,18 @@ int emys_dedup_stats(u32 domain, struct dedup_stats *stats)
 	return 0;
 }
 
+u64 emys_dedup_passes(u32 domain)
+{
+	struct dedup_engine *engine = engine_find(domain);
+	u64 passes;
+
+	if (!engine)
+		return 0;
+	passes = READ_ONCE(engine->core.stats.passes);
+	engine_put(engine);
+	return passes;
+}
+
 u32 emys_dedup_next(u32 after)
 {
 	unsigned long domain = after;

@@ -114,6 +114,8 @@ int emys_dedup_policy_set(u32 domain, const struct dedup_policy *policy, const c
 int emys_dedup_policy_remove(u32 domain);
 /* -ENOENT: the domain has no engine. */
 int emys_dedup_stats(u32 domain, struct dedup_stats *stats);
+/* Full passes over the domain that have ended; 0 without an engine. Does not wait for a scan. */
+u64 emys_dedup_passes(u32 domain);
 /* The next domain with an engine above @after, or 0. */
 u32 emys_dedup_next(u32 after);
 /* Reset the counters of a domain ("ever" starts again). -ENOENT. */

@@ -279,7 +279,7 @@ static void scan_end(struct dedup_engine *engine)
 	engine_reap(engine);
 	dedup_pass_end(&engine->core);
 	engine->in_pass = false;
-	s->passes++;
+	WRITE_ONCE(s->passes, s->passes + 1);
 	s->pass_scanned = s->scanned - b->scanned;
 	notice.passes = s->passes;
 	notice.scanned = s->pass_scanned;

@@ -302,6 +302,7 @@ static void test_wait(void)
 		if (i == 1000)
 			return;
 		region_sampled(&rec, false);
+		region_passed(&rec);
 	}
 	expect(i > 32, "after %d samples", i);
 	expect_eq(choose_collapse(&rec, HOST_CLEAR, LARGE_PROACTIVE), 1);
@@ -367,11 +368,17 @@ static void test_collapse(void)
 	/* What was broken for nothing: whole again after a while, and left in peace */
 	rec = cold(1000);
 	region_broken(&rec);
+	for (i = 0; i < 63; i++)	/* not before deduplication has been there */
+		region_sampled(&rec, false);
+	expect_eq(choose_collapse(&rec, HOST_CLEAR, LARGE_PROACTIVE), 0);
+	expect_eq(region_pending(&rec), 512);
+	region_broken(&rec);
 	for (i = 0; !choose_collapse(&rec, HOST_CLEAR, LARGE_PROACTIVE); i++) {
 		expect(i < 63, "never");
 		if (i == 63)
 			return;
 		region_sampled(&rec, false);
+		region_passed(&rec);
 		region_looked(&rec, 0, 0);
 	}
 	expect(i >= 8, "after %d samples", i);
@@ -447,7 +454,7 @@ int main(void)
 		{ "reclaim: what is broken, in which order", test_break },
 		{ "reclaim: policies", test_policies },
 		{ "reclaim: partners", test_known },
-		{ "reclaim: deduplication is late", test_wait },
+		{ "reclaim: partners are late", test_wait },
 		{ "reclaim: shareability", test_estimate },
 		{ "reclaim: collapse", test_collapse },
 		{ "reclaim: the best of a round", test_candidates },
