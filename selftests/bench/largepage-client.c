@@ -16,7 +16,7 @@
  * grows step by step until sharing can just make up for it.
  *
  * The budget is ample at first. In each step the guest grows and works, a round of
- * reclaim runs, and deduplication has STEP_MS to itself, which is long because the emulated CPU needs
+ * reclaim runs, and deduplication has pace.ms to itself, which is long because the emulated CPU needs
  * a millisecond for a page. When the host state is SOFT or worse a balloon takes what lacks to leave
  * it: cold pages, in the order of address from where it stopped, whose contents the guest
  * brings back when it reads them.
@@ -28,9 +28,7 @@
 #define HOT_SAME	5
 #define FREE		4608		/* pages of the budget, at first; a little above CLEAR */
 #define LEAVE_SOFT	1024		/* free pages; layout_pressure() */
-#define STEP_PAGES	256
 #define COLD_READS	64		/* pages in each step */
-#define STEP_MS		1000
 #define QUIET_STEPS	8
 #define LAST_STEPS	16
 
@@ -53,6 +51,10 @@ struct result {
 	u64 ms;			/* the host's time of the growth */
 };
 
+/* Growth in a step, its time, and deduplication's part of a CPU: all that the guest leaves */
+static struct {
+	u64 pages, ms, permille;
+} pace = { 256, 1000, 1000 };
 static bool steps;		/* show each */
 static struct layout l;
 static struct result *res;		/* by policy */
@@ -184,8 +186,7 @@ static void run(u32 policy, struct result *r)
 	l.blocks[GROW] = GROW_BLOCKS;
 	l.hot_same = HOT_SAME;
 	layout_make(&l);
-	/* Under pressure it may have all that the guest leaves */
-	layout_dedup_policy(&l, EMYS_A_DEDUP_POLICY_CPU_PERMILLE, 1000);
+	layout_dedup_policy(&l, EMYS_A_DEDUP_POLICY_CPU_PERMILLE, pace.permille);
 	before = broken_all();
 	in_vain = layout_stat(&l, EMYS_A_RECLAIM_STATS_BROKEN_PRIVATE);
 	layout_policy(&l, EMYS_A_RECLAIM_POLICY_LARGE, policies[policy].policy);
@@ -194,18 +195,18 @@ static void run(u32 policy, struct result *r)
 	for (i = 0; i < QUIET_STEPS; i++) {
 		work(r, false);
 		reclaim();
-		usleep(STEP_MS * 1000);
+		usleep(pace.ms * 1000);
 		show_step(r);
 	}
 	r->quiet_broken = broken_all() - before;
 
 	start = now_ms();
-	for (grown = 0; grown < GROW_BLOCKS * BLOCK_PAGES; grown += STEP_PAGES) {
-		layout_do(&l, ORDER_GROW, STEP_PAGES);
+	for (grown = 0; grown < GROW_BLOCKS * BLOCK_PAGES; grown += pace.pages) {
+		layout_do(&l, ORDER_GROW, pace.pages);
 		work(r, true);
 		reclaim();
 		balloon(r);
-		usleep(STEP_MS * 1000);
+		usleep(pace.ms * 1000);
 		show_step(r);
 	}
 	r->ms = now_ms() - start;
@@ -213,7 +214,7 @@ static void run(u32 policy, struct result *r)
 		work(r, true);
 		reclaim();
 		balloon(r);
-		usleep(STEP_MS * 1000);
+		usleep(pace.ms * 1000);
 		show_step(r);
 	}
 
@@ -339,17 +340,23 @@ int main(int argc, char **argv)
 	int json = 0, marks = 0, only = -1, opt;
 	u32 p;
 
-	while ((opt = getopt(argc, argv, "jmso:")) != -1) {
+	while ((opt = getopt(argc, argv, "jmso:p:")) != -1) {
 		if (opt == 'j') {
 			json = 1;
 		} else if (opt == 'm') {
 			marks = 1;
 		} else if (opt == 's') {
 			steps = true;
+		} else if (opt == 'p') {
+			if (sscanf(optarg, "%lu,%lu,%lu", &pace.pages, &pace.ms,
+				   &pace.permille) != 3 || !pace.pages) {
+				fprintf(stderr, "no such pace\n");
+				return 2;
+			}
 		} else if (opt == 'o') {
 			only = policy_of(optarg);
 		} else {
-			fprintf(stderr, "usage: %s [-j] [-m] [-s] [-o POLICY]\n", argv[0]);
+			fprintf(stderr, "usage: %s [-j] [-m] [-s] [-o POLICY] [-p PAGES,MS,PERMILLE]\n", argv[0]);
 			return 2;
 		}
 	}
