@@ -2,17 +2,17 @@
 /*
  * guests/work: work for a Debian guest, which checks every byte it keeps.
  *
- * usage: work files|pages|storm|idle SEED MIB [forever]
+ * usage: work files|pages|storm|idle SEED MIB [busy] [forever]
  *
  * It prepares, says "@ready", and with every line "go" on standard input does one round and says
  * "@done N"; "forever" needs no lines. Another line, or the end of input, ends it: "@end N", status 0.
- * A byte that is not what was written is "@wrong TEXT", status 1. What a round does depends on
- * the seed and the round's number only.
+ * A byte that is not what was written is "@wrong TEXT", status 1; before its end it checks all once
+ * more. What a round does depends on the seed and the round's number only.
  *
  *  files	a page cache: copies of a program, which guests have in common, and text of its own;
  *		a round reads and sums all and writes some anew
  *  pages	anonymous memory by classes of pages: the same in every guest, zero, its own, changed
- *		in one KiB, changed in all
+ *		in one KiB, changed in all; "busy" changes pages that are zero or alike too
  *  storm	processes: a round starts many, each fills memory and looks at it again
  *  idle	nothing at all
  */
@@ -33,14 +33,17 @@
 #define WORDS	(PAGE / 8)
 #define FILES	128
 #define DIRECTORY "/tmp/work"
+#define PROGRAM	"/bin/busybox"
 
 struct work {
 	const char *name;
 	void (*prepare)(void);
 	void (*round)(unsigned int nr);
+	void (*check)(unsigned int nr);	/* all that is kept after that round, or NULL */
 };
 
 static uint64_t seed;
+static int busy;
 static unsigned long size;		/* bytes */
 static const char *self;
 
@@ -79,12 +82,13 @@ static uint64_t page_key(unsigned long page, unsigned int sub, unsigned int nr)
 	switch (page % CLASSES) {
 	case COMMON:
 	case COMMON2:
-	case COMMON3:
 		return mix(at) | 1;
+	case COMMON3:
+		return mix(at + (busy ? nr / 2 : 0)) | 1;
 	case TWICE:
-		return mix((page / 2 / CLASSES) << 32 | sub << 28 | 1 << 27) | 1;
+		return mix(((page / 2 / CLASSES) << 32 | sub << 28 | 1 << 27) + (busy ? nr : 0)) | 1;
 	case ZERO:
-		return 0;
+		return busy && nr % 4 == 3 ? mix(at + nr) | 1 : 0;
 	case OWN:
 		return mix(at ^ seed << 48) | 1;
 	case PART:
@@ -136,15 +140,24 @@ static void pages_round(unsigned int nr)
 	for (page = 0; page < size / PAGE; page++)
 		for (sub = 0; sub < 4; sub++) {
 			page_check(page, sub, nr - 1);
-			if (page % CLASSES == WHOLE ||
-			    (page % CLASSES == PART && sub == page / CLASSES % 4))
+			if (page_key(page, sub, nr) != page_key(page, sub, nr - 1))
 				page_fill(page, sub, nr);
 		}
 }
 
+static void pages_verify(unsigned int nr)
+{
+	unsigned long page;
+	unsigned int sub;
+
+	for (page = 0; page < size / PAGE; page++)
+		for (sub = 0; sub < 4; sub++)
+			page_check(page, sub, nr);
+}
+
 /* -- files ------------------------------------------------------------------- */
 
-static uint64_t sums[FILES];
+static uint64_t sums[FILES], program_sum;
 static unsigned int nr_files;
 
 static const char *file_name(unsigned int i)
@@ -155,28 +168,41 @@ static const char *file_name(unsigned int i)
 	return name;
 }
 
-static uint64_t file_sum(unsigned int i)
+/* The sum of one more piece of a file; @buf has room for a whole last word. */
+static uint64_t sum_add(uint64_t sum, void *buf, ssize_t n)
+{
+	const uint64_t *words = buf;
+	ssize_t k;
+
+	memset((char *)buf + n, 0, -n & 7);
+	for (k = 0; k < (n + 7) / 8; k++)
+		sum = (sum ^ words[k]) * 0x100000001b3ull;
+	return sum;
+}
+
+static uint64_t sum_of(const char *name)
 {
 	static uint64_t buf[8 * WORDS];
-	uint64_t sum = i + 1;
+	uint64_t sum = 1;
 	ssize_t n;
-	int fd = open(file_name(i), O_RDONLY);
+	int fd = open(name, O_RDONLY);
 
 	if (fd < 0)
-		wrong("%s: %s", file_name(i), strerror(errno));
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		memset((char *)buf + n, 0, -n & 7);
-		for (ssize_t k = 0; k < (n + 7) / 8; k++)
-			sum = (sum ^ buf[k]) * 0x100000001b3ull;
-	}
+		wrong("%s: %s", name, strerror(errno));
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		sum = sum_add(sum, buf, n);
 	close(fd);
 	return sum;
 }
 
-/* Every fourth file is the program that all guests have, the others are lines of this guest's. */
+/*
+ * Every fourth file is the program that all guests have, the others are lines of this guest's. What
+ * a file's sum must be is known from what is written, never from what is read back.
+ */
 static void file_write(unsigned int i, unsigned int nr)
 {
-	static char buf[64 * PAGE];
+	static uint64_t words[64 * WORDS];
+	char *buf = (char *)words;
 	int to = open(file_name(i), O_WRONLY | O_CREAT | O_TRUNC, 0600), from;
 	size_t n = 0;
 	ssize_t got;
@@ -184,20 +210,21 @@ static void file_write(unsigned int i, unsigned int nr)
 	if (to < 0)
 		wrong("%s: %s", file_name(i), strerror(errno));
 	if (i % 4 == 0) {
-		from = open("/bin/busybox", O_RDONLY);
-		while ((got = read(from, buf, sizeof(buf))) > 0)
+		from = open(PROGRAM, O_RDONLY);
+		while ((got = read(from, buf, sizeof(words))) > 0)
 			if (write(to, buf, got) != got)
 				wrong("%s: short write", file_name(i));
 		close(from);
+		sums[i] = program_sum;
 	} else {
-		for (unsigned int line = 0; n + 64 < sizeof(buf); line++)
+		for (unsigned int line = 0; n + 64 < sizeof(words); line++)
 			n += snprintf(buf + n, 64, "guest %llu file %u version %u line %u\n",
 				      (unsigned long long)seed, i, nr, line);
 		if (write(to, buf, n) != (ssize_t)n)
 			wrong("%s: short write", file_name(i));
+		sums[i] = sum_add(1, buf, n);
 	}
 	close(to);
-	sums[i] = file_sum(i);
 }
 
 static void files_prepare(void)
@@ -208,6 +235,7 @@ static void files_prepare(void)
 	mkdir("/tmp", 0700);
 	if (mkdir(DIRECTORY, 0700))
 		wrong(DIRECTORY ": %s", strerror(errno));
+	program_sum = sum_of(PROGRAM);
 	/* A copy of the program is 2 MiB, a text 256 KiB. */
 	for (i = 0, bytes = 0; i < FILES && bytes < size; i++) {
 		file_write(i, 0);
@@ -216,13 +244,20 @@ static void files_prepare(void)
 	nr_files = i;
 }
 
-static void files_round(unsigned int nr)
+static void files_check(unsigned int nr)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr_files; i++)
-		if (file_sum(i) != sums[i])
+		if (sum_of(file_name(i)) != sums[i])
 			wrong("round %u: %s has changed", nr, file_name(i));
+}
+
+static void files_round(unsigned int nr)
+{
+	unsigned int i;
+
+	files_check(nr);
 	for (i = nr % 8; i < nr_files; i += 8)
 		file_write(i, nr);
 }
@@ -284,10 +319,10 @@ static void idle_round(unsigned int nr)
 }
 
 static const struct work works[] = {
-	{ "files", files_prepare, files_round },
-	{ "pages", pages_prepare, pages_round },
-	{ "storm", nothing, storm_round },
-	{ "idle", nothing, idle_round },
+	{ "files", files_prepare, files_round, files_check },
+	{ "pages", pages_prepare, pages_round, pages_verify },
+	{ "storm", nothing, storm_round, NULL },
+	{ "idle", nothing, idle_round, NULL },
 };
 
 /* The next round shall be. With @forever, unless somebody has sent a line. */
@@ -317,7 +352,10 @@ int main(int argc, char **argv)
 			return 2;
 	seed = strtoull(argv[2], NULL, 0);
 	size = strtoul(argv[3], NULL, 0) << 20;
-	forever = argc > 4;
+	for (forever = 0; argc > 4; argc--) {
+		busy |= !strcmp(argv[argc - 1], "busy");
+		forever |= !strcmp(argv[argc - 1], "forever");
+	}
 	work->prepare();
 	printf("@ready %s\n", work->name);
 	fflush(stdout);
@@ -326,6 +364,8 @@ int main(int argc, char **argv)
 		printf("@done %u\n", nr);
 		fflush(stdout);
 	}
+	if (work->check)
+		work->check(nr);
 	printf("@end %u\n", nr);
 	return 0;
 }
