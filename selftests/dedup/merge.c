@@ -451,7 +451,7 @@ static void test_thread(void)
 	expect_merged(&t, KSM);
 	CHECK(STAT(&t, PASSES) >= 2);
 	CHECK_EQ(nl_domain_policy(t.nl, DOMAIN, EMYS_A_DEDUP_POLICY_RUN, 0), 0);
-	nap(50);
+	nap(50 * ksft_slowness());
 	scanned = STAT(&t, SCANNED);
 	nap(200);
 	CHECK_EQ(STAT(&t, SCANNED), scanned);
@@ -472,7 +472,7 @@ static u64 share_used(struct twins *t)
 {
 	u64 ticks = STAT(t, TICKS), begin = tsc();
 
-	nap(1000);
+	nap(1000 * ksft_slowness());
 	return (STAT(t, TICKS) - ticks) * 1000 / (tsc() - begin);
 }
 
@@ -498,7 +498,7 @@ static void test_budget(void)
 	CHECK_EQ(nl_domain_policy(t.nl, DOMAIN, EMYS_A_DEDUP_POLICY_RUN, 1), 0);
 	few = share_used(&t);
 	CHECK_EQ(nl_domain_policy(t.nl, DOMAIN, EMYS_A_DEDUP_POLICY_CPU_PERMILLE, 600), 0);
-	nap(50);
+	nap(50 * ksft_slowness());
 	many = share_used(&t);
 	ksft_print("of 50 permille of a CPU %llu were used, of 600 %llu",
 		   (unsigned long long)few, (unsigned long long)many);
