@@ -110,12 +110,8 @@ static void add_reg(struct emys_vcpu *vcpu, unsigned int reg, u64 mask, s64 delt
 static int step_string(struct emys_vcpu *vcpu, u32 n)
 {
 	u64 mask = address_mask(vcpu);
-	s64 bytes;
+	s64 bytes = (s64)n * vcpu->io.size;
 
-	/* The VMM may have made RCX less while it had the access */
-	if (IO_REP(vcpu->vmx.exit.qual))
-		n = min_t(u64, n, vcpu->regs[1] & mask);
-	bytes = (s64)n * vcpu->io.size;
 	if (vmx_rflags(vcpu) & X86_EFLAGS_DF)
 		bytes = -bytes;
 	add_reg(vcpu, vcpu->io.in ? 7 : 6, mask, bytes);
@@ -151,14 +147,22 @@ static int put_string(struct emys_vcpu *vcpu, u32 n)
 	return step_string(vcpu, n);
 }
 
+/* What the VMM was asked for, or less: it may have made RCX less while it had the access. */
+static u32 answered(struct emys_vcpu *vcpu)
+{
+	if (!IO_REP(vcpu->vmx.exit.qual))
+		return vcpu->io.count;
+	return min_t(u64, vcpu->io.count, vcpu->regs[1] & address_mask(vcpu));
+}
+
 static int complete_ins(struct emys_vcpu *vcpu)
 {
-	return still_there(vcpu) ? put_string(vcpu, vcpu->io.count) : EMYS_RESUME;
+	return still_there(vcpu) ? put_string(vcpu, answered(vcpu)) : EMYS_RESUME;
 }
 
 static int complete_outs(struct emys_vcpu *vcpu)
 {
-	return still_there(vcpu) ? step_string(vcpu, vcpu->io.count) : EMYS_RESUME;
+	return still_there(vcpu) ? step_string(vcpu, answered(vcpu)) : EMYS_RESUME;
 }
 
 /* Elements of one batch: within the page of the first, and what the data page holds. */
