@@ -31,7 +31,7 @@ struct sweep_sums {
  * @round: the last that saw it
  * @large: the policy of that round
  * @dedup: it can merge: somebody scans its domain
- * @passed: nobody does, or a pass over the domain has ended since the last round
+ * @passed: nobody does, or a pass over the domain has ended since the sweep before
  * @passes: how many had, then
  * @cursor: where the sweep goes on
  * @regions: region number -> value of region_pack()

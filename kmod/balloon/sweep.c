@@ -225,6 +225,21 @@ static bool look(struct mem_object *obj, pgoff_t first, struct region_record *re
 	return absent < MEM_BLOCK_PAGES;
 }
 
+/* It stays large: no other block shall be broken to be shared with it. */
+static void forget(struct mem_object *obj, pgoff_t first, struct region_record *rec)
+{
+	emys_dedup_unprobe(obj, first, MEM_BLOCK_PAGES);
+	region_unknown(rec);
+}
+
+static void large_again(struct mem_object *obj, pgoff_t first, struct region_record *rec)
+{
+	/* What was probed and found nobody is remembered yet */
+	if (!rec->merged)
+		forget(obj, first, rec);
+	region_collapsed(rec);
+}
+
 static void collapse(struct reclaim_round *round, struct mem_object *obj, pgoff_t first,
 		     struct region_record *rec)
 {
@@ -232,7 +247,7 @@ static void collapse(struct reclaim_round *round, struct mem_object *obj, pgoff_
 	if (mem_collapse(obj, first))
 		return;
 	reclaim_counters.collapsed++;
-	region_collapsed(rec);
+	large_again(obj, first, rec);
 }
 
 /*
@@ -303,13 +318,6 @@ static void count_block(struct reclaim_round *round, struct sweep_sums *sums,
 		sums->zero += rec->zero * MEM_BLOCK_PAGES / 1000;
 }
 
-/* It stays large: no other block shall be broken to be shared with it. */
-static void forget(struct mem_object *obj, pgoff_t first, struct region_record *rec)
-{
-	emys_dedup_unprobe(obj, first, MEM_BLOCK_PAGES);
-	region_unknown(rec);
-}
-
 static void visit_block(struct reclaim_round *round, struct mem_object *obj,
 			struct reclaim_object *ro, unsigned long region, struct region_record *rec)
 {
@@ -317,7 +325,7 @@ static void visit_block(struct reclaim_round *round, struct mem_object *obj,
 	pgoff_t first = region * MEM_BLOCK_PAGES;
 
 	if (rec->broken)	/* made again by somebody else */
-		region_collapsed(rec);
+		large_again(obj, first, rec);
 	rec->large = 1;
 	if (rec->probed && !choose_known(rec, round->state, ro->large, round->policy.cold_samples))
 		forget(obj, first, rec);
@@ -397,6 +405,15 @@ static int sweep_window(struct reclaim_round *round, struct mem_object *obj,
 	return 0;
 }
 
+/* Once a sweep, which takes several rounds and meets each region once: all see the same passes. */
+static void sweep_begins(struct mem_object *obj, struct reclaim_object *ro)
+{
+	u64 passes = emys_dedup_passes(mem_object_domain(obj));
+
+	ro->passed = !ro->dedup || passes != ro->passes;
+	ro->passes = passes;
+}
+
 static void sweep_ended(struct reclaim_object *ro)
 {
 	ro->last = ro->sums;
@@ -409,13 +426,12 @@ int sweep_object(struct reclaim_round *round, struct mem_object *obj, struct rec
 {
 	struct dedup_policy dedup;
 	unsigned long *young, region;
-	u64 until = round->sampled + round->limit, passes;
+	u64 until = round->sampled + round->limit;
 	int err = 0;
 
 	ro->dedup = !emys_dedup_policy_get(mem_object_domain(obj), &dedup) && dedup.run;
-	passes = emys_dedup_passes(mem_object_domain(obj));
-	ro->passed = !ro->dedup || passes != ro->passes;
-	ro->passes = passes;
+	if (!ro->cursor)
+		sweep_begins(obj, ro);
 	mem_object_blocks(obj, ro->large != LARGE_SMALL);
 	young = bitmap_alloc(WINDOW_PAGES, GFP_KERNEL);
 	if (!young)
@@ -462,7 +478,7 @@ static int break_block(struct reclaim_round *round, struct mem_object *obj,
 	round->budget.breaks--;
 	/* What was known may be old: its partners have changed, or are in use and stay large */
 	if (ro->large == LARGE_PROACTIVE && !probe_region(round, obj, ro, first, &rec)) {
-		region_unknown(&rec);
+		forget(obj, first, &rec);
 		record_store(ro, region, &rec);
 		return 0;
 	}

@@ -567,6 +567,8 @@ static bool probe_others(struct dedup_core *core, const void *data, u64 hash)
 			return true;
 		dedup_forget(core, other);
 		dedup_item_free(other, true);
+		/* A guest may have had thousands alike, and changed them all */
+		cond_resched();
 	}
 	return false;
 }

@@ -109,7 +109,8 @@ int emys_dedup_policy_set(u32 domain, const struct dedup_policy *policy, const c
 /*
  * Forget that a policy was set: the default's takes its place, and the engine goes once the
  * domain has neither objects nor shared pages, within seconds when somebody is using it just then.
- * -ENOENT: there is no engine; -ENOMEM: nothing has changed.
+ * -ENOENT: there is no engine; -ENOMEM: the policy stays, what the engine knew of pages that are
+ * not shared is forgotten.
  */
 int emys_dedup_policy_remove(u32 domain);
 /* -ENOENT: the domain has no engine. */
