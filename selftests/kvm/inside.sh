@@ -3,19 +3,13 @@
 # The part of selftests/kvm/run inside the emulated host. usage: inside.sh DEVICE
 device=$1
 out=$(mktemp)
-nr=0
-bad=0
+# shellcheck source=selftests/lib/verdicts.sh
+. ./verdicts.sh
 
-verdict()	# STATUS NAME
+verdict()	# STATUS NAME, and what the program said when it failed
 {
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		tail -n 12 "$out" | grep -v addr2line | sed 's/^/# /'
-		echo "not ok $nr $2"
-		bad=1
-	fi
+	[ "$1" = 0 ] || tail -n 12 "$out" | grep -v addr2line | sed 's/^/# /'
+	ok "$1" "$2"
 }
 
 # The programs know one device.
@@ -41,7 +35,10 @@ while read -r what name rest; do
 	case $what in
 	pass) verdict $status "$name${words:+ $words}" ;;
 	skip) [ $status = 4 ]; verdict $? "$name # SKIP $rest" ;;
-	lack) [ $status = 254 ]; verdict $? "$name # SKIP $rest" ;;
+	lack)
+		[ $status = 254 ] && grep -qF "${rest%%: *}" "$out"
+		verdict $? "$name # SKIP ${rest#*: }"
+		;;
 	esac
 done <list
 for program in kvm/*; do

@@ -134,7 +134,7 @@ mkdir -p /tmp/hog && mount -t tmpfs -o size=100% none /tmp/hog
 echo 1000 >/proc/sys/vm/watermark_scale_factor
 echo 0 >/proc/sys/vm/watermark_boost_factor
 : >/tmp/hogged
-before=$(unaccounted_soon)
+start=$(unaccounted_soon)
 insmod ./emys.ko || exit 1
 
 # Busy guests must leave something to what works on their memory.
@@ -242,8 +242,8 @@ ok $? "every page is back"
 
 umount /tmp/hog && rmmod emys && after=$(unaccounted_soon)
 status=$?
-echo "# by the page before: $before kB, after: ${after:-?} kB"
-[ $status = 0 ] && [ "$after" -lt $((before + 512)) ]
+echo "# by the page before: $start kB, after: ${after:-?} kB"
+[ $status = 0 ] && [ "$after" -lt $((start + 512)) ]
 ok $? "the module unloads, and the host's memory is free again"
 [ $bad = 0 ] || grep -E '^(Anon|Mapped|Shmem|Slab|KernelStack|PageTables|Percpu|Cached)' /proc/meminfo | sed 's/^/# /'
 exit $bad
