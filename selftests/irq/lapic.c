@@ -359,11 +359,11 @@ static void guest_deadline(u64 x2)
 	cli();
 	GUEST_ASSERT_EQ(irqs, 11);
 	/* 0 disarms */
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_khz / 2);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_khz * 8);
 	wrmsr(MSR_TSC_DEADLINE, 0);
 	start = rdtsc();
 	sti();
-	while (rdtsc() - start < tsc_khz * 10)
+	while (rdtsc() - start < tsc_khz * 20)
 		cpu_pause();
 	cli();
 	GUEST_ASSERT_EQ(irqs, 11);
