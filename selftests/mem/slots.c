@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm.h"
 
@@ -141,7 +142,7 @@ static void test_delete(void)
 	vcpu_done(vcpu);
 }
 
-static volatile u32 stop;
+static volatile u32 stop, looked;
 
 static void guest_watch(u64 base)
 {
@@ -154,6 +155,7 @@ static void guest_watch(u64 base)
 		GUEST_ASSERT_AT(v == 0xaaaa || v == 0xbbbb || v == 0xcccc, v,
 				0);
 		seen[v == 0xaaaa ? 0 : v == 0xbbbb ? 1 : 2]++;
+		looked = 1;
 	}
 	GUEST_ASSERT(seen[0] + seen[1] + seen[2] > 0);
 }
@@ -190,6 +192,9 @@ static void test_running(void)
 	two[16] = 0xbbbb;
 	vm_region(vcpu->vm, 1, 0, A, SIZE, one);
 	CHECK_EQ(pthread_create(&t, NULL, run_watch, vcpu), 0);
+	/* its thread may start late, even when all is over */
+	while (!VM_VAR(vcpu->vm, looked))
+		usleep(100);
 	for (i = 0; i < 20; i++) {
 		vm_region(vcpu->vm, 1, 0, A, 0, NULL);
 		sched_yield();
