@@ -184,13 +184,15 @@ static void test_signal(void)
 
 	CHECK_OK(sigaction(SIGALRM, &sa, NULL));
 	vcpu_call(vcpu, guest_spin, 0);
+	/* again and again: one that comes before KVM_RUN begins ends nothing */
+	ualarm(5000, 5000);
 	for (i = 0; i < 5; i++) {
 		got_signal = 0;
-		ualarm(5000, 0);
 		CHECK_EQ(vcpu_run_raw(vcpu), -EINTR);
 		CHECK_EQ(got_signal, SIGALRM);
 		CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_INTR);
 	}
+	ualarm(0, 0);
 	VM_VAR(vm, stop) = 1;
 	vcpu_done(vcpu);
 }
