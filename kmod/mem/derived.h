@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * derived.h - translations composed over a VM's EPT. Included by mem.h.
+ *
+ * The VM's own hierarchy, "EPT01", maps its physical addresses (gpa1) to the host's. A derived
+ * hierarchy, "EPT02", maps other addresses (gpa2) that somebody translates to gpa1. This is
+ * the mechanism; who translates, and why, is not known here (kmod/nested/ does).
+ *
+ * EPT02 is a cache. A leaf can always be dropped: the access faults, and is composed anew. Each leaf
+ * has a node in the reverse map of the VM, by the frames of gpa1 that it uses. Whoever takes
+ * leaves, rights or flags from EPT01 does the same to the leaves derived from it, in the same hold
+ * of mmu_lock, so at any time under it:
+ *
+ *  - a derived leaf lies within present leaves of EPT01, and maps the same memory;
+ *  - it has EPT_W only where they have, without EPT_SPP;
+ *  - flags A and D: what a derived leaf knew goes to EPT01's leaf when it is dropped, and
+ *    before EPT01's are harvested.
+ *
+ * Flush. Each hierarchy has its generation, raised in the hold of mmu_lock in which a derived leaf
+ * loses something. mem_flush() makes every vCPU leave the guest, whatever hierarchy it is on; before
+ * it enters again it compares the generation: mem_derived_behind().
+ */
+#ifndef _EMYS_MEM_DERIVED_H
+#define _EMYS_MEM_DERIVED_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include "../ept/ept.h"
+
+struct emys_vm;
+struct emys_vcpu;
+struct derived_node;		/* private: one leaf in the reverse map */
+
+/**
+ * struct mem_derived - one derived hierarchy
+ *
+ * Keys: (c) constant, (a) atomic, [M] mmu_lock for writing, or for reading with rmap_lock, [l]
+ * mem->derived.lock
+ *
+ * @vm: (c) which outlives it
+ * @key: (c) the creator's name for it
+ * @ept: [M] the tables; never traced (EPT_SPP)
+ * @seen: generation last flushed on each CPU; interrupts off
+ * @ref: (a) users, and the VM's list
+ * @link: [l] in the VM's list, most recently found first; empty when it is not there
+ * @seq: (a) invalidations begun, see mem_derived_begin()
+ * @leaves: [M] by the gpa2 frame
+ * @nr_leaves: [M]
+ * @faults: (a) calls of mem_derived_map()
+ * @drops: [M] leaves dropped
+ */
+struct mem_derived {
+	struct emys_vm *vm;
+	u64 key;
+	struct ept_root ept;
+	u64 __percpu *seen;
+	struct kref ref;
+	struct list_head link;
+	atomic64_t seq;
+	struct rb_root leaves;
+	unsigned long nr_leaves;
+	atomic64_t faults;
+	u64 drops;
+};
+
+/**
+ * struct mem_derived_vm - the derived hierarchies of a VM; in struct emys_mem
+ * @lock: innermost: the list
+ * @list, @nr: [lock]
+ * @rmap_lock: inside mmu_lock held for reading; who holds that for writing needs it not
+ * @rmap: [M] all derived leaves by the gpa1 frames they use
+ * @nr_leaves, @nr_tables: [M], read anywhere; table pages of all hierarchies
+ * @faults, @drops: (a) of hierarchies that are gone
+ */
+struct mem_derived_vm {
+	spinlock_t lock;
+	struct list_head list;
+	unsigned int nr;
+	spinlock_t rmap_lock;
+	struct rb_root_cached rmap;
+	unsigned long nr_leaves;
+	unsigned long nr_tables;
+	atomic64_t faults;
+	atomic64_t drops;
+};
+
+/**
+ * struct mem_derived_leaf - a translation from gpa2 to gpa1, as its owner has it
+ * @gpa1: bytes, with the offset of the gpa2 asked for
+ * @level: of the translation, 1..3; gpa1 and gpa2 have the same offset in it
+ * @rights: EPT_R | EPT_W | EPT_X; without EPT_W where the owner wants to see the next write
+ * @memtype, @ipat: as in a leaf
+ */
+struct mem_derived_leaf {
+	u64 gpa1;
+	int level;
+	u64 rights;
+	unsigned int memtype;
+	bool ipat;
+};
+
+/*
+ * The hierarchy of @key with a reference, most recently used from now on, or NULL. Any context.
+ */
+struct mem_derived *mem_derived_find(struct emys_vm *vm, u64 key);
+
+/*
+ * Find it or make an empty one, with a reference. @ad: accessed and dirty flags in it, if the CPU
+ * has them; the same for each call with one key. With them the CPU's accesses to
+ * paging structures count as writes. The VM keeps it, beyond the last mem_derived_put(), until
+ * too many are kept, memory is short, or mem_derived_forget(). May sleep, no lock held.
+ * -ENOMEM; -EIO the VM is dead.
+ */
+struct mem_derived *mem_derived_create(struct emys_vm *vm, u64 key, bool ad);
+/* The last one frees it: no CPU runs on it then. May sleep, not under mmu_lock. NULL is fine. */
+void mem_derived_put(struct mem_derived *d);
+/* The VM keeps none: each goes with its last user. May sleep. */
+void mem_derived_forget(struct emys_vm *vm);
+
+/* For the VMCS */
+static inline u64 mem_derived_eptp(const struct mem_derived *d)
+{
+	return ept_eptp(&d->ept);
+}
+
+/* The flush generation. Any context. */
+static inline u64 mem_derived_gen(const struct mem_derived *d)
+{
+	return ept_gen(&d->ept);
+}
+
+/*
+ * Must this CPU execute INVEPT for mem_derived_eptp() before it enters the guest? The caller
+ * does if so. In the run section (mode is IN_GUEST, full barrier, interrupts off), see ept_gen().
+ */
+static inline bool mem_derived_behind(struct mem_derived *d)
+{
+	u64 *seen = this_cpu_ptr(d->seen);
+	u64 gen = mem_derived_gen(d);
+
+	if (likely(*seen == gen))
+		return false;
+	*seen = gen;
+	return true;
+}
+
+/* To be taken before the owner's translation is looked up, for mem_derived_map(). */
+static inline u64 mem_derived_begin(struct mem_derived *d)
+{
+	u64 seq = atomic64_read(&d->seq);
+
+	smp_mb();	/* pairs with the increment in invalidation_begin() */
+	return seq;
+}
+
+/**
+ * mem_derived_map() - answer an access to @gpa2
+ * @seq: of mem_derived_begin(). If an invalidation began since, nothing is mapped
+ * @access: EPT_R | EPT_W | EPT_X, within @leaf->rights
+ *
+ * Maps the largest leaf that both sides allow, with the AND of their rights. EPT01 is made to allow
+ * the access first, by mem_fault(). The vCPU's thread, may sleep, srcu and locks not held.
+ *
+ * Return: MEM_MAPPED: enter again, also when something moved; MEM_MMIO: gpa1 is no
+ * memory, or read-only memory and this is a write, or the page that the CPU watches for accesses
+ * to the APIC; -EINVAL the access is not within the rights, or the translation senseless;
+ * the errnos of mem_fault().
+ */
+int mem_derived_map(struct emys_vcpu *vcpu, struct mem_derived *d, u64 seq, u64 gpa2,
+		    const struct mem_derived_leaf *leaf, u32 access);
+
+/*
+ * Invalidations. When they return, the hierarchy has none of what they name, and none comes back by
+ * a mem_derived_map() whose mem_derived_begin() was before the call. The calling CPU drops cached
+ * translations at its next entry, others at theirs and not earlier, as with the
+ * instruction; memory is nevertheless never given away before all of them have. May sleep, no
+ * lock held.
+ */
+
+/* Leaves that touch the gpa2 frames [start, end) */
+void mem_derived_zap(struct mem_derived *d, gfn_t start, gfn_t end);
+/* All leaves and tables. Waits for every CPU. */
+void mem_derived_clear(struct mem_derived *d);
+/**
+ * mem_derived_revalidate() - drop the leaves that their owner's translations do not bear out
+ * @fn: called without a lock, upward by gpa2 (frames aligned to a leaf): 0 and *@now, the translation
+ *	as it is; anything else: there is none, or one whose next use should be seen
+ *
+ * A leaf stays when @fn's translation has the same gpa1, at least its size and its rights, and
+ * the same memory type. Cost: linear in the leaves. -EINTR: a fatal signal came, and
+ * everything was dropped.
+ */
+int mem_derived_revalidate(struct mem_derived *d,
+			   int (*fn)(void *ctx, u64 gpa2, struct mem_derived_leaf *now), void *ctx);
+
+/**
+ * struct mem_derived_counts - of a VM
+ * @roots: hierarchies that the VM keeps
+ * @leaves, @tables: now; tables are pages
+ * @pages: memory for all of it, tables and nodes, rounded up
+ * @faults, @drops: ever
+ */
+struct mem_derived_counts {
+	u64 roots, leaves, tables, pages, faults, drops;
+};
+
+/* Each number is right by itself. Any context. */
+void mem_derived_counts(struct emys_vm *vm, struct mem_derived_counts *c);
+
+/* At load and unload. -ENOMEM. */
+int mem_derived_init(void);
+void mem_derived_exit(void);
+
+#endif
