@@ -103,8 +103,8 @@ int nested_caps_set(struct nested_caps *c, const struct nested_caps *max, u32 ms
 /**
  * nested_caps_put() - record the value that the hardware's MSR has, unchecked
  *
- * A plain control word is taken where its TRUE one was not put before; so a loop
- * over 0x480 to 0x491 is right for CPUs with and without TRUE MSRs.
+ * A TRUE control word takes the place of the plain one that was put before, so a
+ * loop over the MSRs that the CPU has, upwards, is right with and without TRUE ones.
  *
  * Return: 0; -ENOENT when @msr is no capability MSR.
  */
