@@ -6,8 +6,8 @@
  * hierarchy, "EPT02", maps other addresses (gpa2) that somebody translates to gpa1. This is
  * the mechanism; who translates, and why, is not known here (kmod/nested/ does).
  *
- * EPT02 is a cache. A leaf can always be dropped: the access faults, and is composed anew. Each leaf
- * has a node in the reverse map of the VM, by the frames of gpa1 that it uses. Whoever takes
+ * EPT02 is a cache. A leaf can always be dropped: the access faults, and is composed anew. Each
+ * leaf has a node in the reverse map of the VM, by the frames of gpa1 that it uses. Whoever takes
  * leaves, rights or flags from EPT01 does the same to the leaves derived from it, in the same hold
  * of mmu_lock, so at any time under it:
  *
@@ -17,8 +17,8 @@
  *    before EPT01's are harvested.
  *
  * Flush. Each hierarchy has its generation, raised in the hold of mmu_lock in which a derived leaf
- * loses something. mem_flush() makes every vCPU leave the guest, whatever hierarchy it is on; before
- * it enters again it compares the generation: mem_derived_behind().
+ * loses something. mem_flush() makes every vCPU leave the guest, whatever hierarchy it is on;
+ * before it enters again it compares the generation: mem_derived_behind().
  */
 #ifndef _EMYS_MEM_DERIVED_H
 #define _EMYS_MEM_DERIVED_H
@@ -78,10 +78,10 @@ struct mem_derived {
  * @faults, @drops: (a) of hierarchies that are gone
  */
 struct mem_derived_vm {
-	spinlock_t lock;
+	spinlock_t lock;		/* see above */
 	struct list_head list;
 	unsigned int nr;
-	spinlock_t rmap_lock;
+	spinlock_t rmap_lock;		/* see above */
 	struct rb_root_cached rmap;
 	unsigned long nr_leaves;
 	unsigned long nr_tables;
@@ -188,8 +188,8 @@ void mem_derived_zap(struct mem_derived *d, gfn_t start, gfn_t end);
 void mem_derived_clear(struct mem_derived *d);
 /**
  * mem_derived_revalidate() - drop the leaves that their owner's translations do not bear out
- * @fn: called without a lock, upward by gpa2 (frames aligned to a leaf): 0 and *@now, the translation
- *	as it is; anything else: there is none, or one whose next use should be seen
+ * @fn: called without a lock, upward by gpa2 (aligned to the leaf): 0 and *@now, the translation as
+ *	it is; anything else: there is none, or one whose next use should be seen
  *
  * A leaf stays when @fn's translation has the same gpa1, at least its size and its rights, and
  * the same memory type. Cost: linear in the leaves. -EINTR: a fatal signal came, and

@@ -69,7 +69,7 @@ enum ept12_result {
  *
  * After EPT12_VIOLATION:
  * @qual: bits 0 to 5 of the exit qualification: the access, and the AND of the rights of the
- *	entries used. Bit 6 is 0, as there is no mode-based execute control. The rest is the caller's
+ *	entries used. Bit 6 is 0, as there is no mode-based execute control. Others are the caller's
  */
 struct ept12_walk {
 	u64 gpa1;
