@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the VMX of a virtual CPU offers, as tables; and the VMM's say in it. */
+#include <linux/kernel.h>
 #include <asm/msr-index.h>
 
 #include "caps.h"
@@ -160,7 +161,7 @@ static const struct offer misc_offers[] = {
 #define MISC_MSR_LIST_512	(0ULL << 25)
 #define BASIC_WB		(6ULL << 50)	/* memory type of VMCS regions */
 
-#define OFFERED(table, hw) offered(table, sizeof(table) / sizeof((table)[0]), hw)
+#define OFFERED(table, hw) offered(table, ARRAY_SIZE(table), hw)
 
 static u64 offered(const struct offer *table, int n, u64 hw)
 {

@@ -78,6 +78,9 @@ static inline bool vmcs12_pae(const struct vmcs12 *v)
 /* "Checks on VMX Controls". A rule broken: VMfailValid, error 7. */
 const char *vmcs12_check_controls(const struct vmcs12 *v, const struct vmcs12_env *env);
 
+/* The rules for an EPT pointer alone, which VMFUNC's EPTP switching asks for too */
+const char *vmcs12_check_eptp(u64 eptp, const struct vmcs12_env *env);
+
 /*
  * One more rule of these, when the TPR shadow is used with neither APIC accesses
  * virtualized nor interrupts delivered virtually. @vtpr: bits 7:0 at offset 0x80 of
