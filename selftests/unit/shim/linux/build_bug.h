@@ -3,7 +3,8 @@
 #ifndef _EMYS_SHIM_BUILD_BUG_H
 #define _EMYS_SHIM_BUILD_BUG_H
 
-#include <assert.h>
+#undef static_assert
+#define static_assert(e)	_Static_assert(e, #e)
 
 #define BUILD_BUG_ON_ZERO(e)	((int)sizeof(char[1 - 2 * !!(e)]) - 1)
 
