@@ -319,6 +319,7 @@ enum vmcs_field {
 #define REASON_PAUSE		40
 #define REASON_TPR		43
 #define REASON_APIC_ACCESS	44
+#define REASON_EOI		45
 #define REASON_GDTR_IDTR	46
 #define REASON_LDTR_TR		47
 #define REASON_EPT_VIOLATION	48
@@ -331,6 +332,7 @@ enum vmcs_field {
 #define REASON_XSETBV		55
 #define REASON_APIC_WRITE	56
 #define REASON_VMFUNC		59
+#define REASON_PML_FULL		62
 #define REASON_ENTRY_FAILURE	(1u << 31)
 
 /* VM-instruction error numbers */
