@@ -423,6 +423,14 @@ bool ept_harvest(struct ept_root *root, gfn_t start, gfn_t end, u64 want,
 		 void *ctx);
 
 /**
+ * ept_mark() - set accessed and dirty flags of every leaf that touches [start, end)
+ * @flags: EPT_A, EPT_D or both; nothing happens where fmt.ad is off
+ *
+ * READ or WRITE. For who knows of an access that did not come through this hierarchy.
+ */
+void ept_mark(struct ept_root *root, gfn_t start, gfn_t end, u64 flags);
+
+/**
  * ept_visit() - call @fn for each leaf that touches [start, end), upward
  *
  * READ or WRITE. @fn returns 0 to go on; what else it returns ends the visit

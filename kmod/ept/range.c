@@ -244,6 +244,25 @@ bool ept_harvest(struct ept_root *root, gfn_t start, gfn_t end, u64 want,
 	return r.changed;
 }
 
+static enum leaf_result mark_leaf(struct leaf_range *r, u64 *entry, u64 old,
+				  int level, gfn_t gfn)
+{
+	if (r->want & ~old && cmpxchg(entry, old, old | r->want) != old)
+		return LEAF_AGAIN;
+	return LEAF_NEXT;
+}
+
+void ept_mark(struct ept_root *root, gfn_t start, gfn_t end, u64 flags)
+{
+	struct leaf_range r = {
+		.start = start, .end = end, .op = mark_leaf,
+		.want = flags & (EPT_A | EPT_D),
+	};
+
+	if (root->fmt.ad)
+		for_leaves(root, &r);
+}
+
 static enum leaf_result visit_leaf(struct leaf_range *r, u64 *entry, u64 old,
 				   int level, gfn_t gfn)
 {

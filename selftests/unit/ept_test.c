@@ -753,6 +753,37 @@ static void test_harvest(void)
 	end();
 }
 
+static void test_mark(void)
+{
+	begin(&full);
+	expect_eq(map(0, 0, 1, EPT_RWX), 0);
+	expect_eq(map(K4, K4, 1, EPT_R), 0);
+	expect_eq(map(M2, M2, 2, EPT_RWX), 0);
+	expect_eq(map(2 * M2, 2 * M2, 2, EPT_RWX), 0);
+
+	/* only the range, only the flag, whoever may write there */
+	ept_mark(&root, 1, 2, EPT_D);
+	expect_eq(entry_at(0), 0x37);
+	expect_eq(entry_at(K4), K4 | 0x231);
+	/* a part of a large leaf is all of it; what is not mapped stays so */
+	ept_mark(&root, 2, 513, EPT_A | EPT_D);
+	expect_eq(entry_at(2 * K4), 0);
+	expect_eq(entry_at(M2), M2 | 0x3b7);
+	expect_eq(entry_at(2 * M2), 2 * M2 | 0xb7);
+	/* nothing but flags can be set, and what is set stays */
+	ept_mark(&root, 0, 1, ~0ULL);
+	expect_eq(entry_at(0), 0x337);
+	ept_mark(&root, 0, 1, 0);
+	expect_eq(entry_at(0), 0x337);
+	end();
+
+	begin(&poor);
+	expect_eq(map(0, 0, 1, EPT_R), 0);
+	ept_mark(&root, 0, 1, EPT_A | EPT_D);
+	expect_eq(entry_at(0), 0x31);
+	end();
+}
+
 static int stop_at(void *ctx, gfn_t gfn, int level, u64 entry)
 {
 	(void)level;
@@ -1168,6 +1199,7 @@ int main(void)
 		{ "ept: collapse keeps the flags", test_collapse },
 		{ "ept: write-protect", test_wrprot },
 		{ "ept: harvest with and without A/D", test_harvest },
+		{ "ept: flags from elsewhere", test_mark },
 		{ "ept: trace which sub-pages are written", test_trace },
 		{ "ept: visit in order, stop early", test_visit },
 		{ "ept: each lost race", test_lost_races },
