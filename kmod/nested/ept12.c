@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The walk through L1's EPT: from a physical address of L2 to one of L1 */
 
+#include <linux/string.h>
+
 #include "ept12.h"
 
 /* IA32_VMX_EPT_VPID_CAP */
@@ -144,4 +146,45 @@ int ept12_walk(const struct ept12_format *f, u64 eptp, u64 gpa2, u32 access,
 	if (ad && access)
 		return set_flags(step, level, access, ops, ctx, out);
 	return EPT12_OK;
+}
+
+struct look {
+	struct ept12_tables *tables;
+	int (*read_table)(void *ctx, u64 gpa1, u64 *entry);
+	void *ctx;
+	int level;	/* of the next read, less 1 */
+};
+
+static int look_read8(void *ctx, u64 gpa1, u64 *val)
+{
+	struct look *look = ctx;
+	struct ept12_tables *t = look->tables;
+	u64 page = gpa1 & EPT_ADDR_MASK;
+	int l = --look->level;
+	int err;
+
+	if (!t->valid[l] || t->gpa1[l] != page) {
+		t->valid[l] = false;
+		err = look->read_table(look->ctx, page, t->entry[l]);
+		if (err == -EFAULT)
+			memset(t->entry[l], 0xff, sizeof(t->entry[l]));
+		else if (err)
+			return err;
+		t->valid[l] = true;
+		t->gpa1[l] = page;
+	}
+	*val = t->entry[l][(gpa1 - page) / sizeof(u64)];
+	return 0;
+}
+
+int ept12_look(const struct ept12_format *f, u64 eptp, u64 gpa2, struct ept12_tables *tables,
+	       int (*read_table)(void *ctx, u64 gpa1, u64 *entry), void *ctx,
+	       struct ept12_walk *out)
+{
+	static const struct ept12_ops ops = { .read8 = look_read8 };
+	struct look look = {
+		.tables = tables, .read_table = read_table, .ctx = ctx, .level = EPT_LEVELS,
+	};
+
+	return ept12_walk(f, eptp, gpa2, 0, &ops, &look, out);
 }

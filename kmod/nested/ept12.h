@@ -99,6 +99,27 @@ struct ept12_walk {
 int ept12_walk(const struct ept12_format *f, u64 eptp, u64 gpa2, u32 access,
 	       const struct ept12_ops *ops, void *ctx, struct ept12_walk *out);
 
+/**
+ * struct ept12_tables - the tables that the last look came through, for looks at many addresses
+ *
+ * 16 KiB; zero-initialise before a sweep. Its copies are as old as the sweep.
+ */
+struct ept12_tables {
+	bool valid[EPT_LEVELS];
+	u64 gpa1[EPT_LEVELS];
+	u64 entry[EPT_LEVELS][EPT_ENTRIES];
+};
+
+/**
+ * ept12_look() - ept12_walk() with access 0, that reads whole tables and keeps them
+ * @read_table: copy the 4 KiB at @gpa1. 0; -EFAULT as read8; another errno ends the look with it
+ *
+ * For a sweep upward each table is read once.
+ */
+int ept12_look(const struct ept12_format *f, u64 eptp, u64 gpa2, struct ept12_tables *tables,
+	       int (*read_table)(void *ctx, u64 gpa1, u64 *entry), void *ctx,
+	       struct ept12_walk *out);
+
 /* What may be mapped of a translation, so that EPT12's dirty flag stays right */
 static inline u64 ept12_map_rights(const struct ept12_walk *w)
 {

@@ -140,9 +140,41 @@ static void judge(const struct ept12_format *f, u64 eptp, u64 gpa2, u32 access, 
 	check(i + 1 == w.reads && !w.writes, "%u reads, %u writes", w.reads, w.writes);
 }
 
+static int read_table(void *ctx, u64 gpa1, u64 *entry)
+{
+	check(ctx == &w && !(gpa1 & 4095), "%#llx", gpa1);
+	if (gpa1 & BIT_ULL(31))
+		return -EFAULT;
+	memcpy(entry, w.table[gpa1 >> 12 & (TABLES - 1)], 4096);
+	return 0;
+}
+
+/* In memory that stands still a look finds what a walk finds that asks for nothing */
+static void compare(const struct ept12_format *f, u64 eptp, struct input in)
+{
+	static struct ept12_tables tables;
+	struct ept12_walk walk, look;
+	int i;
+
+	memset(&tables, 0, sizeof(tables));
+	w.steal = false;
+	for (i = 0; i < 8; i++) {
+		u64 gpa2 = take(&in, 7);
+		int ret;
+
+		w.reads = 0;
+		ret = ept12_walk(f, eptp, gpa2, 0, &ops, &w, &walk);
+		check(ret == ept12_look(f, eptp, gpa2, &tables, read_table, &w, &look), "%d", ret);
+		check(ret || (walk.gpa1 == look.gpa1 && walk.level == look.level &&
+			      walk.rights == look.rights && walk.dirty == look.dirty &&
+			      walk.accessed == look.accessed), "%#llx", gpa2);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ept12_format f = {};
+	struct input addresses;
 	struct ept12_walk out;
 	u8 bits, n;
 	u64 eptp;
@@ -173,6 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		w.table[table][index] = take(&w.in, 7);
 	}
+	addresses = w.in;
 	for (n = 0; n < 8; n++) {
 		u64 gpa2 = take(&w.in, 7);
 		u32 access = take(&w.in, 1) & 7;
@@ -186,5 +219,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		judge(&f, eptp, gpa2, access,
 		      ept12_walk(&f, eptp, gpa2, access, &ops, &w, &out), &out);
 	}
+	compare(&f, eptp, addresses);
 	return 0;
 }

@@ -480,6 +480,81 @@ static void test_self(void)
 	expect_eq(memory[1][0], 0x1000 | EPT_RWX | EPT_A | EPT_D);
 }
 
+static struct ept12_tables tables;
+
+static int read_table(void *ctx, u64 gpa1, u64 *table)
+{
+	expect(ctx == memory, "context lost");
+	expect_eq(gpa1 % 4096, 0);
+	reads++;
+	if (fail_read)
+		return fail_read;
+	if (!word(gpa1))
+		return -EFAULT;
+	memcpy(table, word(gpa1), 4096);
+	return 0;
+}
+
+static int look(u64 gpa2)
+{
+	memset(&out, 0x55, sizeof(out));
+	return ept12_look(&fmt, EPTP | AD, gpa2, &tables, read_table, memory, &out);
+}
+
+static void test_look(void)
+{
+	u64 i, base = GPA2 & ~0x1fffffULL;
+	int level;
+
+	make();
+	memset(&tables, 0, sizeof(tables));
+	for (i = 0; i < EPT_ENTRIES; i++)
+		memory[4][i] = (TARGET + (i << 13)) | EPT_R | EPT_W | (i & 1 ? EPT_A | EPT_D : 0);
+	for (i = 0; i < EPT_ENTRIES; i++) {
+		expect_eq(look(base + (i << 12)), EPT12_OK);
+		expect_eq(out.gpa1, TARGET + (i << 13));
+		expect_eq(out.rights, EPT_R | EPT_W);
+		expect_eq(out.dirty, i & 1);
+		expect(!out.accessed, "no A above");
+	}
+	expect_eq(reads, 4);
+	expect_eq(writes, 0);
+
+	/* Another table at one level alone: those below it are read again where they differ */
+	memcpy(memory[5], memory[4], 4096);
+	*word(0x3000 + ((GPA2 >> 21 & 511) + 1) * 8) = 0x5000 | EPT_RWX;
+	expect_eq(look(base + 0x200000), EPT12_VIOLATION);	/* the copy is the old one */
+	expect_eq(reads, 4);
+	memset(&tables, 0, sizeof(tables));
+	expect_eq(look(base), EPT12_OK);
+	expect_eq(look(base + 0x200000), EPT12_OK);
+	expect_eq(reads, 4 + 5);
+
+	/* Outside of memory, and remembered as such */
+	for (level = 2; level <= 4; level++) {
+		make();
+		memset(&tables, 0, sizeof(tables));
+		*entry(level) = 0x10000000 | EPT_RWX;
+		expect_eq(look(GPA2), EPT12_MISCONFIG);
+		expect_eq(look(GPA2), EPT12_MISCONFIG);
+		expect_eq(reads, 6 - level);
+	}
+	/* What went wrong once is asked again */
+	make();
+	memset(&tables, 0, sizeof(tables));
+	fail_read = -EINTR;
+	expect_eq(look(GPA2), -EINTR);
+	fail_read = 0;
+	expect_eq(look(GPA2), EPT12_OK);
+	/* One table at several levels */
+	make();
+	memset(&tables, 0, sizeof(tables));
+	for (i = 0; i < EPT_ENTRIES; i++)
+		memory[1][i] = 0x1000 | EPT_RWX;
+	expect_eq(look(GPA2), EPT12_OK);
+	expect_eq(out.gpa1, 0x1123);
+}
+
 static const struct tap_test tests[] = {
 	{ "format from the capabilities", test_format },
 	{ "EPTP: every bit", test_eptp },
@@ -494,6 +569,7 @@ static const struct tap_test tests[] = {
 	{ "tables in read-only memory", test_read_only_tables },
 	{ "tables that change under the walk", test_stolen },
 	{ "tables that name themselves", test_self },
+	{ "looks at many addresses", test_look },
 };
 
 int main(void)
