@@ -167,6 +167,7 @@ struct emys_vcpu {
 	} debug;				/* [V] */
 	struct vmx_vcpu vmx;			/* [V] [r] */
 	struct ept_cache ept_cache;		/* [V] spare tables of mem_fault() */
+	struct derived_node *derived_node;	/* [V] a spare one of mem_derived_map(), or NULL */
 	struct emys_lapic *lapic;		/* (c) NULL without in-kernel irqchip */
 	struct emys_vcpu_stats stats;		/* plain u64, only written by the runner */
 };

@@ -19,9 +19,12 @@ static int __init emys_init(void)
 	r = mem_dev_init();
 	if (r)
 		goto err_irqfd;
-	r = emys_dedup_init();
+	r = mem_derived_init();
 	if (r)
 		goto err_mem;
+	r = emys_dedup_init();
+	if (r)
+		goto err_derived;
 	r = stats_init();
 	if (r)
 		goto err_dedup;
@@ -44,6 +47,8 @@ err_stats:
 	stats_exit();
 err_dedup:
 	emys_dedup_exit();
+err_derived:
+	mem_derived_exit();
 err_mem:
 	mem_dev_exit();
 err_irqfd:
@@ -60,6 +65,7 @@ static void __exit emys_exit(void)
 	emys_balloon_exit();
 	stats_exit();
 	emys_dedup_exit();
+	mem_derived_exit();
 	mem_dev_exit();
 	irqfd_module_exit();
 	vmx_exit();

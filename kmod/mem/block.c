@@ -174,6 +174,7 @@ static int split_slot(struct mem_slot *slot, pgoff_t first, struct ept_cache *ca
 {
 	pgoff_t last = first + MEM_BLOCK_PAGES - 1;
 	struct emys_mem *mem = &slot->vm->mem;
+	bool derived;
 	int err;
 
 	if (!mem_slot_clip(slot, &first, &last))
@@ -182,8 +183,15 @@ static int split_slot(struct mem_slot *slot, pgoff_t first, struct ept_cache *ca
 	if (err)
 		return err;
 	read_lock(&mem->mmu_lock);
+	derived = derived_any(mem);
 	err = ept_split(&mem->ept, cache, mem_slot_gfn(slot, first) << PAGE_SHIFT, 1);
 	read_unlock(&mem->mmu_lock);
+	if (derived) {
+		write_lock(&mem->mmu_lock);
+		derived_drop(slot->vm, mem_slot_gfn(slot, first), mem_slot_gfn(slot, last) + 1, 2,
+			     UINT_MAX);
+		write_unlock(&mem->mmu_lock);
+	}
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -297,6 +305,8 @@ static void collapse_slot(struct mem_slot *slot, pgoff_t first, struct page *blo
 					EPT_MT_WB, EPT_MAP_IPAT, zap)) {
 		atomic64_inc(&mem->zap_seq);
 		atomic64_inc(&slot->vm->stats.mem_pages_2m);
+		/* Large ones may take their place */
+		mem_derived_drop(slot->vm, gfn, gfn + MEM_BLOCK_PAGES);
 	}
 	write_unlock(&mem->mmu_lock);
 }

@@ -30,7 +30,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "../ept/ept.h"
+#include "compose.h"
 
 struct emys_vm;
 struct emys_vcpu;
@@ -70,6 +70,7 @@ struct mem_derived {
 
 /**
  * struct mem_derived_vm - the derived hierarchies of a VM; in struct emys_mem
+ * @roots: mmu_lock for writing; how many exist, kept by the VM or not. 0: nobody has to look here
  * @lock: innermost: the list
  * @list, @nr: [lock]
  * @rmap_lock: inside mmu_lock held for reading; who holds that for writing needs it not
@@ -78,6 +79,7 @@ struct mem_derived {
  * @faults, @drops: (a) of hierarchies that are gone
  */
 struct mem_derived_vm {
+	unsigned int roots;
 	spinlock_t lock;		/* see above */
 	struct list_head list;
 	unsigned int nr;
@@ -87,21 +89,6 @@ struct mem_derived_vm {
 	unsigned long nr_tables;
 	atomic64_t faults;
 	atomic64_t drops;
-};
-
-/**
- * struct mem_derived_leaf - a translation from gpa2 to gpa1, as its owner has it
- * @gpa1: bytes, with the offset of the gpa2 asked for
- * @level: of the translation, 1..3; gpa1 and gpa2 have the same offset in it
- * @rights: EPT_R | EPT_W | EPT_X; without EPT_W where the owner wants to see the next write
- * @memtype, @ipat: as in a leaf
- */
-struct mem_derived_leaf {
-	u64 gpa1;
-	int level;
-	u64 rights;
-	unsigned int memtype;
-	bool ipat;
 };
 
 /*
@@ -191,9 +178,9 @@ void mem_derived_clear(struct mem_derived *d);
  * @fn: called without a lock, upward by gpa2 (aligned to the leaf): 0 and *@now, the translation as
  *	it is; anything else: there is none, or one whose next use should be seen
  *
- * A leaf stays when @fn's translation has the same gpa1, at least its size and its rights, and
- * the same memory type. Cost: linear in the leaves. -EINTR: a fatal signal came, and
- * everything was dropped.
+ * A leaf stays when @fn's translation has the same gpa1 and at least its size; it loses EPT_W where
+ * that alone is too much, and goes where other rights are. Cost: linear in the leaves. -EINTR: a
+ * fatal signal came, and everything was dropped.
  */
 int mem_derived_revalidate(struct mem_derived *d,
 			   int (*fn)(void *ctx, u64 gpa2, struct mem_derived_leaf *now), void *ctx);
@@ -208,6 +195,12 @@ int mem_derived_revalidate(struct mem_derived *d,
 struct mem_derived_counts {
 	u64 roots, leaves, tables, pages, faults, drops;
 };
+
+/*
+ * Drop the leaves derived from the gpa1 frames [start, end), which are about to go from EPT01, or
+ * just have. mmu_lock held for writing; then mem_flush() is due, as after any zap.
+ */
+void mem_derived_drop(struct emys_vm *vm, gfn_t start, gfn_t end);
 
 /* Each number is right by itself. Any context. */
 void mem_derived_counts(struct emys_vm *vm, struct mem_derived_counts *c);

@@ -68,17 +68,12 @@ static void harvest_leaf(void *ctx, gfn_t gfn, int level, u64 bits)
 
 static void harvest_slot(struct harvest *h, pgoff_t first, pgoff_t last)
 {
-	struct emys_mem *mem = &h->slot->vm->mem;
 	u64 bits = (h->dirty ? EPT_D : 0) | (h->young ? EPT_A : 0);
 
 	if (!mem_slot_clip(h->slot, &first, &last))
 		return;
-	read_lock(&mem->mmu_lock);
-	/* Without D a flag may be cleared unflushed: at worst an access is missed */
-	if (ept_harvest(&mem->ept, mem_slot_gfn(h->slot, first), mem_slot_gfn(h->slot, last) + 1,
-			bits, bits, harvest_leaf, h) && h->dirty)
-		atomic64_inc(&mem->zap_seq);
-	read_unlock(&mem->mmu_lock);
+	mem_harvest_leaves(h->slot->vm, mem_slot_gfn(h->slot, first),
+			   mem_slot_gfn(h->slot, last) + 1, bits, bits, harvest_leaf, h);
 }
 
 static void harvest_marks(struct harvest *h, pgoff_t first, pgoff_t last)

@@ -32,6 +32,7 @@ int mem_vm_init(struct emys_vm *vm)
 
 	ept_format(&fmt);
 	rwlock_init(&mem->mmu_lock);
+	derived_vm_init(vm);
 	err = ept_init(&mem->ept, &fmt);
 	if (err)
 		return err;
@@ -80,6 +81,7 @@ void mem_vm_kill(struct emys_vm *vm)
 	mem_zap(vm, 0, EPT_GFN_END, true, &zap);
 	mem_flush(vm);
 	ept_zap_free(&zap);
+	mem_derived_forget(vm);
 }
 
 void mem_vm_destroy(struct emys_vm *vm)
@@ -89,10 +91,14 @@ void mem_vm_destroy(struct emys_vm *vm)
 	mem_notifier_destroy(vm);
 	/* The objects forget the VM before its EPT goes */
 	mem_slots_destroy(vm);
+	mem_derived_forget(vm);
 	ept_destroy(&vm->mem.ept);
 }
 
 void mem_vcpu_destroy(struct emys_vcpu *vcpu)
 {
 	ept_cache_drain(&vcpu->ept_cache);
+	if (vcpu->derived_node)
+		derived_node_free(vcpu->derived_node);
+	vcpu->derived_node = NULL;
 }

@@ -20,6 +20,7 @@
  *  mmu_lock (rwlock)	innermost, nothing sleeps under it: read to map (several
  *			vCPUs fault at once, ept_map() publishes by
  *			compare-exchange), write to zap and write-protect
+ *    derived.rmap_lock	(spinlock) leaves of derived hierarchies come, see derived.h
  *
  * The srcu read side uses slots and may be entered anywhere but under mmu_lock; it
  * is held across copies to and from user memory, so synchronize_srcu() happens
@@ -43,6 +44,7 @@
 #include <linux/types.h>
 
 #include "../ept/ept.h"
+#include "derived.h"
 #include "gwalk.h"
 #include "owned.h"
 
@@ -71,6 +73,7 @@ struct emys_mem {
 	unsigned long inval_seq;		/* [M] invalidations that ended */
 	unsigned long inval_count;		/* [M] in flight */
 	unsigned long inval_start, inval_end;	/* [M] hva range in flight */
+	struct mem_derived_vm derived;		/* hierarchies composed over @ept */
 };
 
 /* Access of a fault, bits. */
@@ -145,7 +148,7 @@ int mem_translate(struct emys_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *er
 void vmx_gwalk_regs(struct emys_vcpu *vcpu, struct gwalk_regs *r);
 
 struct dentry;
-/* The module's directory in debugfs gets its file "objects" (walk.c says what is in it). */
+/* The module's directory in debugfs gets its files "objects" (walk.c) and "derived" (roots.c). */
 void mem_debugfs_init(struct dentry *dir);
 
 /* /dev/emys-mem and its pseudo file system. At load and unload; errno of misc_register(). */

@@ -101,16 +101,13 @@ static void young_leaf(void *ctx, gfn_t gfn, int level, u64 bits)
 
 static void young_one(struct emys_vm *vm, gfn_t start, gfn_t end, void *ctx)
 {
-	struct emys_mem *mem = &vm->mem;
 	struct young *y = ctx;
 
 	/*
 	 * No flush after clearing A: a CPU with the translation cached may use the
 	 * page once more unseen, as with the accessed flag of a user's PTE.
 	 */
-	read_lock(&mem->mmu_lock);
-	ept_harvest(&mem->ept, start, end, EPT_A, y->clear, young_leaf, y);
-	read_unlock(&mem->mmu_lock);
+	mem_harvest_leaves(vm, start, end, EPT_A, y->clear, young_leaf, y);
 }
 
 /*

@@ -248,8 +248,65 @@ void mem_zap_slot(struct mem_slot *slot, pgoff_t first, pgoff_t last, struct ept
 void object_unmap(struct mem_object *obj, pgoff_t first, pgoff_t last, bool split);
 /* Take write access from every leaf in [start, end). Then mem_flush(). */
 void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end);
+/*
+ * ept_harvest() of EPT01, with what derived leaves know. A cleared EPT_D makes mem_flush() due, a
+ * cleared EPT_A does not. Takes mmu_lock.
+ */
+void mem_harvest_leaves(struct emys_vm *vm, gfn_t start, gfn_t end, u64 want, u64 clear,
+			void (*fn)(void *ctx, gfn_t gfn, int level, u64 bits), void *ctx);
 /* Wait until no CPU uses what was removed before the call. No lock but those of the context. */
 void mem_flush(struct emys_vm *vm);
+
+/* -- derived hierarchies (derived.c: leaves; roots.c: which there are) ----------------- */
+
+/**
+ * struct derived_node - one leaf of a derived hierarchy
+ * @rmap, @rmap_last: in mem->derived.rmap
+ * @leaf: in d->leaves
+ * @first: gpa1 frame; @gfn2: gpa2 frame; both the first of the leaf
+ */
+struct derived_node {
+	struct rb_node rmap;
+	u64 rmap_last;
+	struct rb_node leaf;
+	gfn_t first;
+	gfn_t gfn2;
+	struct mem_derived *d;
+	int level;
+};
+
+/* NULL: no memory. May sleep. */
+struct derived_node *derived_node_alloc(void);
+void derived_node_free(struct derived_node *n);
+
+/*
+ * May there be derived leaves? Under mmu_lock, however held: that there are none stays so until it
+ * is left. Whoever takes something from EPT01 while there are holds it for writing.
+ */
+static inline bool derived_any(const struct emys_mem *mem)
+{
+	return unlikely(READ_ONCE(mem->derived.roots));
+}
+
+/* mmu_lock held for writing, and derived_any(): the leaves over the gpa1 frames [start, end)... */
+/* ... that are as large as @level or larger go, @max at a time. True: there are more. */
+bool derived_drop(struct emys_vm *vm, gfn_t start, gfn_t end, int level, unsigned int max);
+/* ... go, as many as are good for one hold of mmu_lock. True: there are more. */
+bool derived_drop_chunk(struct emys_vm *vm, gfn_t start, gfn_t end);
+/* ... lose write access. True: one did, so a flush is due. */
+bool derived_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end);
+/* ... give the flags of @want to EPT01's leaves, and lose those of @clear, as ept_harvest(). */
+void derived_pull(struct emys_vm *vm, gfn_t start, gfn_t end, u64 want, u64 clear);
+
+/* All leaves of one, no flush. May sleep. */
+void derived_drop_all(struct mem_derived *d);
+/* How many leaves are not as they must be? 0. mmu_lock held for writing. */
+unsigned long derived_wrong(struct emys_vm *vm);
+
+void derived_vm_init(struct emys_vm *vm);
+/* Above the limit, free what was used least recently. May sleep, no lock held. */
+void derived_make_room(struct emys_vm *vm);
+void derived_debugfs_init(struct dentry *dir);
 
 /* -- traces (trace.c) --------------------------------------------------------------- */
 

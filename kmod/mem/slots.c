@@ -331,8 +331,11 @@ static void dirty_harvest(struct emys_vm *vm, struct mem_slot *slot,
 	for (i = 0; i < words; i++)
 		out[i] = READ_ONCE(slot->dirty[first + i]) ?
 			 xchg(&slot->dirty[first + i], 0) : 0;
-	for_each_set_bitrange(start, end, out, words * BITS_PER_LONG)
+	for_each_set_bitrange(start, end, out, words * BITS_PER_LONG) {
 		lost |= ept_wrprot_range(&mem->ept, base + start, base + end);
+		if (derived_any(mem))
+			lost |= derived_wrprot(vm, base + start, base + end);
+	}
 	if (lost)
 		atomic64_inc(&mem->zap_seq);
 	write_unlock(&mem->mmu_lock);

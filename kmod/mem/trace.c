@@ -37,8 +37,12 @@ static int trace_begin(struct mem_object *obj, pgoff_t index, struct ept_cache *
 	mem = &slot->vm->mem;
 	write_lock(&mem->mmu_lock);
 	err = ept_trace(&mem->ept, cache, mem_slot_gfn(slot, index) << PAGE_SHIFT);
-	if (!err)
+	if (!err) {
+		if (derived_any(mem))
+			derived_wrprot(slot->vm, mem_slot_gfn(slot, index),
+				       mem_slot_gfn(slot, index) + 1);
 		atomic64_inc(&mem->zap_seq);
+	}
 	write_unlock(&mem->mmu_lock);
 	if (!err)
 		mem_flush(slot->vm);

@@ -157,4 +157,5 @@ static const struct file_operations walk_fops = {
 void mem_debugfs_init(struct dentry *dir)
 {
 	debugfs_create_file("objects", 0400, dir, NULL, &walk_fops);
+	derived_debugfs_init(dir);
 }

@@ -30,7 +30,9 @@ static void zap_range(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep
 	while (start < end) {
 		write_lock(&mem->mmu_lock);
 		next = chunk_end(&mem->ept, start, end);
-		if (ept_zap_range(&mem->ept, start, next, flags, cache, zap)) {
+		if (derived_any(mem) && derived_drop_chunk(vm, start, next)) {
+			next = start;
+		} else if (ept_zap_range(&mem->ept, start, next, flags, cache, zap)) {
 			atomic64_inc(&mem->zap_seq);
 			atomic64_inc(&vm->stats.mem_zaps);
 		}
@@ -113,12 +115,43 @@ void mem_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end)
 	while (start < end) {
 		write_lock(&mem->mmu_lock);
 		next = chunk_end(&mem->ept, start, end);
-		if (ept_wrprot_range(&mem->ept, start, next))
+		/* They are dropped, so that small ones take the place of large ones */
+		if (derived_any(mem) && derived_drop_chunk(vm, start, next))
+			next = start;
+		else if (ept_wrprot_range(&mem->ept, start, next))
 			atomic64_inc(&mem->zap_seq);
 		write_unlock(&mem->mmu_lock);
 		cond_resched();
 		start = next;
 	}
+}
+
+/* Without D a flag may be cleared unflushed: at worst an access is missed */
+static void harvest_range(struct emys_mem *mem, gfn_t start, gfn_t end, u64 want, u64 clear,
+			  void (*fn)(void *ctx, gfn_t gfn, int level, u64 bits), void *ctx)
+{
+	if (ept_harvest(&mem->ept, start, end, want, clear, fn, ctx) && (clear & EPT_D))
+		atomic64_inc(&mem->zap_seq);
+}
+
+void mem_harvest_leaves(struct emys_vm *vm, gfn_t start, gfn_t end, u64 want, u64 clear,
+			void (*fn)(void *ctx, gfn_t gfn, int level, u64 bits), void *ctx)
+{
+	struct emys_mem *mem = &vm->mem;
+	bool derived;
+
+	read_lock(&mem->mmu_lock);
+	derived = derived_any(mem);
+	if (!derived)
+		harvest_range(mem, start, end, want, clear, fn, ctx);
+	read_unlock(&mem->mmu_lock);
+	if (!derived)
+		return;
+
+	write_lock(&mem->mmu_lock);
+	derived_pull(vm, start, end, want, clear);
+	harvest_range(mem, start, end, want, clear, fn, ctx);
+	write_unlock(&mem->mmu_lock);
 }
 
 void mem_flush(struct emys_vm *vm)
@@ -127,7 +160,10 @@ void mem_flush(struct emys_vm *vm)
 	s64 want = atomic64_read(&mem->zap_seq);
 	s64 done = atomic64_read(&mem->flush_seq);
 
-	/* Flushes of others count only when they are over: flush_seq, not gen */
+	/*
+	 * Derived hierarchies have their own generations, raised when they lost something.
+	 * Flushes of others count only when they are over: flush_seq, not gen.
+	 */
 	if (done >= want)
 		return;
 	ept_gen_bump(&mem->ept);

@@ -59,8 +59,11 @@ void vmx_apic_access_update(struct emys_vcpu *vcpu)
 		off |= !at_access_page(other->lapic);
 	changed = vm->vmx.apic_access_off != off;
 	WRITE_ONCE(vm->vmx.apic_access_off, off);
-	if (changed && off && ept_zap_range(&vm->mem.ept, gfn, gfn + 1, 0, NULL, &zap))
-		atomic64_inc(&vm->mem.zap_seq);
+	if (changed && off) {
+		mem_derived_drop(vm, gfn, gfn + 1);
+		if (ept_zap_range(&vm->mem.ept, gfn, gfn + 1, 0, NULL, &zap))
+			atomic64_inc(&vm->mem.zap_seq);
+	}
 	write_unlock(&vm->mem.mmu_lock);
 	if (!changed)
 		return;
