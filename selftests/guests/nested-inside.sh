@@ -1,20 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The part of guests/nested that runs in the emulated host. usage: nested.sh DEVICE SET...
+# The part of guests/nested that runs in the emulated host. usage: nested.sh DEVICE CASE...
 device=$1
 shift
 # shellcheck source=selftests/lib/verdicts.sh
 . ./verdicts.sh
-words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests mitigations=off"
-run="vmctl run --device $device --kernel l1/vmlinuz --initrd l1/l1.img"
+words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests mitigations=off panic=-1"
+run="vmctl run --device $device --memory 384M --kernel l1/vmlinuz --initrd l1/l1.img"
+
+# gone: nothing is left of any guest, on KVM too
+gone()
+{
+	[ "$device" = /dev/emys ] || [ -z "$(find /sys/kernel/debug/kvm -mindepth 1 -type d)" ] || return 1
+	nothing_left
+}
 
 # l1 CPUS CASE...: boots L1, has it go through the cases, passes on what it says
 l1()
 {
 	cpus=$1
 	shift
-	$run --cpus "$cpus" --memory 320M --cmdline "$words emys.cmd=\"sh /l1.sh $*\"" \
-		</dev/null >/tmp/raw 2>&1
+	$run --cpus "$cpus" --cmdline "$words emys.cmd=\"sh /l1.sh $*\"" </dev/null >/tmp/raw 2>&1
 	status=$?
 	tr -d '\r' </tmp/raw >/tmp/out
 	sed -n 's/^L1: # /# /p' /tmp/out
@@ -25,19 +31,74 @@ l1()
 		*) ok 0 "$line" ;;
 		esac
 	done </tmp/said
-	[ $status = 0 ] && grep -q '^L1: end' /tmp/out
+	[ $status = 0 ] && grep -q "^L1: end $(wc -l </tmp/said)\$" /tmp/out
 	verdict=$?
-	[ $verdict = 0 ] || { echo "# vmctl: status $status"; tail -n 30 /tmp/out | sed 's/^/# /'; }
-	ok $verdict "L1 with $cpus CPUs: came to its end, and off"
-	nothing_left
+	[ $verdict = 0 ] || complain $status
+	ok $verdict "L1 with $cpus CPUs came to its end: $*"
+	gone
 	ok $? "nothing left of it"
 }
 
+complain()	# STATUS
+{
+	echo "# vmctl: status $1"
+	tail -n 30 /tmp/out | sed 's/^/# /'
+}
+
+# down CASE CPUS STATUS: L1 goes down in the middle of L2, and its vmctl says how
+down()
+{
+	$run --cpus "$2" --cmdline "$words emys.cmd=\"sh /l1.sh $1\"" </dev/null >/tmp/raw 2>&1
+	status=$?
+	tr -d '\r' </tmp/raw >/tmp/out
+	grep -q '^L1: middle' /tmp/out && [ $status = "$3" ] && gone
+	verdict=$?
+	[ $verdict = 0 ] || complain $status
+	ok $verdict "L1 goes down in the middle of L2, by $1"
+}
+
+# killed: L1's VMM is, in the middle of L2
+killed()
+{
+	$run --cpus "$1" --cmdline "$words emys.cmd=\"sh /l1.sh hold\"" </dev/null >/tmp/raw 2>&1 &
+	pid=$!
+	for _ in $(seq 300); do
+		grep -q '^L1: middle' /tmp/raw && break
+		[ -d /proc/$pid ] || break
+		sleep 0.5
+	done
+	sleep "$2"
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	tr -d '\r' </tmp/raw >/tmp/out
+	grep -q '^L1: middle' /tmp/out && gone
+	verdict=$?
+	[ $verdict = 0 ] || complain killed
+	ok $verdict "kill -9 of the VMM of L1 with $1 CPUs in the middle of L2 leaves nothing"
+}
+
 echo "TAP version 13"
-for set in "$@"; do
-	case $set in
-	default) l1 1 default ;;
+plain=
+for case in "$@"; do
+	case $case in
+	smp | reboot | panic | reset | killed) ;;
+	*) plain="$plain $case" ;;
 	esac
 done
+# shellcheck disable=SC2086	# they are words
+[ -z "$plain" ] || l1 1 $plain
+for case in "$@"; do
+	case $case in
+	smp) l1 2 smp ;;
+	reboot) down reboot 1 3 ;;
+	reset) down reset 2 3 ;;
+	panic) down panic 1 3 ;;
+	killed) killed 1 0; killed 2 2 ;;
+	esac
+done
+if [ "$device" = /dev/emys ]; then
+	rmmod emys && insmod ./emys.ko && rmmod emys
+	ok $? "the module unloads and loads again"
+fi
 echo "1..$nr"
 exit $bad
