@@ -61,6 +61,22 @@ enum {
 	VMCS12_FAIL_LINK = 4,
 };
 
+/*
+ * The rules in groups, so that an entry may look again at only those whose fields
+ * changed since they held last. What an exit saved in the guest's fields is the
+ * CPU's own state: it need not be looked at until L1 writes one of them.
+ */
+#define VMCS12_RULES_CONTROLS	BIT(0)	/* vmcs12_check_controls(), vmcs12_check_vtpr() */
+#define VMCS12_RULES_HOST	BIT(1)	/* vmcs12_check_host() */
+#define VMCS12_RULES_REGISTERS	BIT(2)	/* guest: CRs, DR7, MSRs, PDPTEs, VMCS link pointer */
+#define VMCS12_RULES_SEGMENTS	BIT(3)	/* guest: segments and descriptor tables */
+#define VMCS12_RULES_FLOW	BIT(4)	/* guest: RIP, RFLAGS, non-register state */
+#define VMCS12_RULES_GUEST \
+	(VMCS12_RULES_REGISTERS | VMCS12_RULES_SEGMENTS | VMCS12_RULES_FLOW)
+
+/* The groups with a rule that reads the field; 0 for one that no rule reads, or unknown */
+u32 vmcs12_rules(u32 encoding);
+
 /* Secondary controls count only when the primary word activates them. */
 static inline u32 vmcs12_proc2(const struct vmcs12 *v)
 {
@@ -101,6 +117,10 @@ const char *vmcs12_check_host(const struct vmcs12 *v, const struct vmcs12_env *e
  * then only. The PDPTEs are looked at when the guest has EPT.
  */
 const char *vmcs12_check_guest(const struct vmcs12 *v, const struct vmcs12_env *env, u64 *qual);
+
+/* The same of the groups in @rules (VMCS12_RULES_GUEST are all) */
+const char *vmcs12_check_guest_rules(const struct vmcs12 *v, const struct vmcs12_env *env,
+				     u32 rules, u64 *qual);
 
 /*
  * "Checks on Guest Page-Directory-Pointer-Table Entries". Without EPT, the caller reads

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The guest-state area: registers and the rest. Segments are in check_seg.c. */
-#include <linux/kernel.h>
-
 #include "rule.h"
 #include "seg.h"
 
@@ -193,7 +191,7 @@ static const char *check_interruptibility(const struct vmcs12 *v, const struct v
 }
 
 /* The manual leaves it to the processor; those that do refuse it must not see it. */
-static const char *check_nmi(const struct vmcs12 *v, const struct vmcs12_env *env)
+static const char *check_nmi(const struct vmcs12 *v)
 {
 	const char *broken = NULL;
 
@@ -271,35 +269,38 @@ static const char *check_pdptrs(const struct vmcs12 *v, const struct vmcs12_env 
 	return vmcs12_check_pdptes(p, env);
 }
 
-/* The groups in the manual's order, and the qualification when one fails */
-static const struct {
-	const char *(*check)(const struct vmcs12 *v, const struct vmcs12_env *env);
-	u64 qual;
-} groups[] = {
-	{ check_control, VMCS12_FAIL_DEFAULT },
-	{ check_msrs, VMCS12_FAIL_DEFAULT },
-	{ seg_check, VMCS12_FAIL_DEFAULT },
-	{ check_tables, VMCS12_FAIL_DEFAULT },
-	{ check_rip, VMCS12_FAIL_DEFAULT },
-	{ check_activity, VMCS12_FAIL_DEFAULT },
-	{ check_interruptibility, VMCS12_FAIL_DEFAULT },
-	{ check_nmi, VMCS12_FAIL_NMI },
-	{ check_debug, VMCS12_FAIL_DEFAULT },
-	{ check_link, VMCS12_FAIL_LINK },
-	{ check_pdptrs, VMCS12_FAIL_PDPTE },
-};
+const char *vmcs12_check_guest_rules(const struct vmcs12 *v, const struct vmcs12_env *env,
+				     u32 rules, u64 *qual)
+{
+	u64 why = VMCS12_FAIL_DEFAULT;
+	const char *broken = NULL;
+
+	if (rules & VMCS12_RULES_REGISTERS)
+		broken = check_control(v, env) ?: check_msrs(v, env);
+	if (!broken && rules & VMCS12_RULES_SEGMENTS)
+		broken = seg_check(v, env) ?: check_tables(v, env);
+	if (!broken && rules & VMCS12_RULES_FLOW) {
+		broken = check_rip(v, env) ?: check_activity(v, env) ?:
+			 check_interruptibility(v, env) ?: check_debug(v, env);
+		if (!broken) {
+			broken = check_nmi(v);
+			why = VMCS12_FAIL_NMI;
+		}
+	}
+	if (!broken && rules & VMCS12_RULES_REGISTERS) {
+		broken = check_link(v, env);
+		why = VMCS12_FAIL_LINK;
+		if (!broken) {
+			broken = check_pdptrs(v, env);
+			why = VMCS12_FAIL_PDPTE;
+		}
+	}
+	if (broken)
+		*qual = why;
+	return broken;
+}
 
 const char *vmcs12_check_guest(const struct vmcs12 *v, const struct vmcs12_env *env, u64 *qual)
 {
-	const char *broken;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(groups); i++) {
-		broken = groups[i].check(v, env);
-		if (broken) {
-			*qual = groups[i].qual;
-			return broken;
-		}
-	}
-	return NULL;
+	return vmcs12_check_guest_rules(v, env, VMCS12_RULES_GUEST, qual);
 }

@@ -10,15 +10,12 @@
 #define WIDTH_32	2
 #define WIDTH_NATURAL	3
 
-#define KEY(encoding) \
-	(((encoding) >> 1 & 0x1f) | ((encoding) >> 5 & 0x60) | ((encoding) >> 6 & 0x180))
-
 /* The offsets are ABI, and a list has the fields of one width. */
 #define CHECK(offset, encoding, member, width) \
 	BUILD_BUG_ON_ZERO(offsetof(struct vmcs12, member) != (offset) || \
 			  (encoding) & ~0x6c3e || ((encoding) >> 13 & 3) != (width))
 #define ENTRY(offset, encoding, member, width) \
-	[KEY(encoding)] = (offset) + CHECK(offset, encoding, member, width)
+	[VMCS12_KEY(encoding)] = (offset) + CHECK(offset, encoding, member, width)
 #define ENTRY_16(offset, encoding, member)	ENTRY(offset, encoding, member, WIDTH_16)
 #define ENTRY_64(offset, encoding, member)	ENTRY(offset, encoding, member, WIDTH_64)
 #define ENTRY_32(offset, encoding, member)	ENTRY(offset, encoding, member, WIDTH_32)

@@ -215,6 +215,13 @@ static_assert(sizeof(struct vmcs12) == VMCS12_SIZE);
 /* Offset of the member of a field's index, type and width; 0 is none. Use vmcs12_find(). */
 extern const u16 vmcs12_offsets[512];
 
+/*
+ * Index, type and width of an encoding, as a number below 512. An encoding may have
+ * bits that are not in it: the access type, and 12, 9:6 and 31:15, which no field has.
+ */
+#define VMCS12_KEY(encoding) \
+	(((encoding) >> 1 & 0x1f) | ((encoding) >> 5 & 0x60) | ((encoding) >> 6 & 0x180))
+
 /**
  * vmcs12_find() - look a field up
  * @encoding: any value, as L1 gave it to VMREAD or VMWRITE. If that was 64 bits,
@@ -234,8 +241,7 @@ static inline int vmcs12_find(u32 encoding)
 	if (encoding & 1 && (encoding & 0x6000) != 0x2000)
 		return -ENOENT;
 	/* below 512 by construction, whatever is speculated */
-	offset = vmcs12_offsets[(encoding >> 1 & 0x1f) | (encoding >> 5 & 0x60) |
-				(encoding >> 6 & 0x180)];
+	offset = vmcs12_offsets[VMCS12_KEY(encoding)];
 	return offset ? offset : -ENOENT;
 }
 

@@ -187,7 +187,7 @@ static const struct row eptp[] = {
 	{ rule, { S(count, 1), S(addr, 0x10) }, { S(count, 1), S(addr, 0x8) } },	\
 	{ rule, { S(count, 1), S(addr, BEYOND - 16) }, { S(count, 1), S(addr, BEYOND) } }, \
 	{ rule, { S(count, 2), S(addr, BEYOND - 32) }, { S(count, 3), S(addr, BEYOND - 32) } }, \
-	{ rule, { S(count, 0), S(addr, ~0ULL) }, { S(count, 1), S(addr, ~0ULL) } },	\
+	{ rule, { S(count, 0), S(addr, ~0ULL) }, { S(addr, ~0ULL), S(count, 1) } },	\
 	/* the sum does not wrap */						\
 	{ rule, { S(count, ~0U), S(addr, 0) },					\
 	  { S(count, ~0U), S(addr, BEYOND - 16) } }

@@ -54,6 +54,37 @@ static void apply_env(u32 what, u64 val)
 	}
 }
 
+struct verdict {
+	const char *text[5];
+};
+
+static struct verdict judge(void)
+{
+	u64 qual;
+
+	return (struct verdict){ {
+		vmcs12_check_controls(&v, &env),
+		vmcs12_check_host(&v, &env),
+		vmcs12_check_guest_rules(&v, &env, VMCS12_RULES_REGISTERS, &qual),
+		vmcs12_check_guest_rules(&v, &env, VMCS12_RULES_SEGMENTS, &qual),
+		vmcs12_check_guest_rules(&v, &env, VMCS12_RULES_FLOW, &qual),
+	} };
+}
+
+/* A field is read by the groups of rules that its change makes a difference to. */
+static void write_field(u32 enc, int off, u64 val)
+{
+	struct verdict before = judge(), after;
+	int i;
+
+	vmcs12_set(&v, enc, off, val);
+	after = judge();
+	for (i = 0; i < 5; i++)
+		expect(before.text[i] == after.text[i] || vmcs12_rules(enc) & BIT(i),
+		       "field %#x: \"%s\", then \"%s\"", enc, before.text[i] ?: "",
+		       after.text[i] ?: "");
+}
+
 void build(const struct change c[8])
 {
 	int i, off;
@@ -66,7 +97,7 @@ void build(const struct change c[8])
 		}
 		off = vmcs12_find(c[i].what);
 		expect(off > 0, "no field %#x", c[i].what);
-		vmcs12_set(&v, c[i].what, off, c[i].val);
+		write_field(c[i].what, off, c[i].val);
 	}
 }
 
