@@ -331,6 +331,7 @@ enum vmcs_field {
 #define REASON_WBINVD		54
 #define REASON_XSETBV		55
 #define REASON_APIC_WRITE	56
+#define REASON_INVPCID		58
 #define REASON_VMFUNC		59
 #define REASON_PML_FULL		62
 #define REASON_ENTRY_FAILURE	(1u << 31)

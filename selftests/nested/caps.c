@@ -214,11 +214,9 @@ static void guest_in_vmx(void)
 {
 	l1_vmx_on();
 	GUEST_SYNC(1);
-	l1_vmx_off();
-	GUEST_SYNC(2);
 }
 
-/* While L1 is in VMX operation its capabilities stay. */
+/* While L1 is in VMX operation its capabilities stay; newer KVMs fix them at the first run. */
 static void test_in_vmx(void)
 {
 	struct vcpu *vcpu = nested_vcpu(guest_in_vmx, 0);
@@ -227,8 +225,6 @@ static void test_in_vmx(void)
 	vcpu_sync(vcpu, 1);
 	CHECK_EQ(vcpu_set_msr(vcpu, MSR_VMX_TRUE_PROC, v & ~((u64)PROC_HLT << 32)), 0);
 	CHECK_EQ(nested_msr(vcpu, MSR_VMX_TRUE_PROC), v);
-	vcpu_sync(vcpu, 2);
-	CHECK_EQ(vcpu_set_msr(vcpu, MSR_VMX_TRUE_PROC, v & ~((u64)PROC_HLT << 32)), 1);
 	vcpu_done(vcpu);
 }
 

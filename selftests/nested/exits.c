@@ -252,6 +252,65 @@ static void test_rdtscp(void)
 	vcpu_done(vcpu);
 }
 
+u64 inv_descriptor[2] __attribute__((aligned(16)));
+
+L2_SNIPPET(l2_invpcid, "mov $inv_descriptor, %ecx\nmov $2, %eax", "invpcid 0(%rcx), %rax");
+
+static void guest_invpcid(void)
+{
+	inv_descriptor[0] = 0;
+	l1_start(l2_invpcid, 0);
+	vmwrite(EXCEPTION_BITMAP, 1 << UD_VECTOR);
+	/* not enabled: #UD, whatever INVLPG exiting says */
+	l1_control(PROC_CTL, PROC_INVLPG, 0);
+	L2_EXIT(REASON_EXCEPTION);
+	GUEST_ASSERT_EQ(vmread(GUEST_RIP), pa(l2_invpcid_at));
+	l1_control(PROC2_CTL, PROC2_INVPCID, 0);
+	L2_EXIT(REASON_INVPCID);
+	GUEST_ASSERT_EQ(vmread(EXIT_INSTRUCTION) >> 28, REG_RAX);
+	GUEST_ASSERT_EQ(vmread(EXIT_INSTRUCTION) >> 23 & 15, REG_RCX);
+	l1_control(PROC_CTL, 0, PROC_INVLPG);
+	L2_DONE();
+}
+
+/* INVPCID: #UD unless it is enabled; it exits as INVLPG does. */
+static void test_invpcid(void)
+{
+	struct vcpu *vcpu = nested_vcpu_with(guest_invpcid, 0, PROC2_CTL, PROC2_INVPCID);
+
+	REQUIRE(vcpu_leaf(vcpu, 7, 0)->ebx & 1u << 10, "no INVPCID");
+	vcpu_done(vcpu);
+}
+
+u8 xsave_area[4096] __attribute__((aligned(64)));
+
+L2_SNIPPET(l2_xsaves, "mov $xsave_area, %ecx\nxor %edx, %edx\nmov $1, %eax",
+	   "xsaves64 (%rcx)");
+
+static void guest_xsaves(void)
+{
+	write_cr4(read_cr4() | X86_CR4_OSXSAVE);
+	l1_start(l2_xsaves, 0);
+	vmwrite(EXCEPTION_BITMAP, 1 << UD_VECTOR);
+	vmwrite(XSS_EXITING, 0);
+	L2_EXIT(REASON_EXCEPTION);
+	/* enabled; the bitmap names components that are supervisor state */
+	l1_control(PROC2_CTL, PROC2_XSAVES, 0);
+	L2_DONE();
+	vmwrite(XSS_EXITING, 1 << 1);
+	l2_call(l2_xsaves, 0);
+	L2_DONE();
+}
+
+/* XSAVES: #UD unless it is enabled. */
+static void test_xsaves(void)
+{
+	struct vcpu *vcpu = nested_vcpu_with(guest_xsaves, 0, PROC2_CTL, PROC2_XSAVES);
+
+	REQUIRE(vcpu_leaf(vcpu, 0xd, 1)->eax & 1u << 3, "no XSAVES");
+	vcpu_done(vcpu);
+}
+
 static u64 user_hlt(u64 arg)
 {
 	u64 f;
@@ -1576,6 +1635,8 @@ KSFT_MAIN(
 	{ "exits: instruction information", test_info },
 	{ "exits: by one control", test_by_control },
 	{ "exits: RDTSCP", test_rdtscp },
+	{ "exits: INVPCID", test_invpcid },
+	{ "exits: XSAVES", test_xsaves },
 	{ "exits: CPL 3", test_user },
 	{ "exits: port I/O", test_io },
 	{ "exits: I/O bitmaps", test_io_bitmap },

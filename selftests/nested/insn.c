@@ -702,7 +702,125 @@ static void test_vmfunc(void)
 	nested_run(guest_vmfunc, 0);
 }
 
+/* -- an L1 in 32-bit mode ---------------------------------------------------------------- */
+
+u64 l32_vmxon, l32_vmcs, l32_stored;
+u32 l32_flags[8], l32_values[8];
+u32 l32_directory[1024] VMX_PAGE;
+struct ucall l32_done = { .cmd = UCALL_DONE };
+
+asm(".text\n"
+    ".code32\n"
+    ".macro flags n\n"
+    "	pushf\n"
+    "	pop l32_flags + 4 * \\n\n"
+    ".endm\n"
+    ".macro write field, value\n"
+    "	mov $\\value, %eax\n"
+    "	mov $\\field, %ebx\n"
+    "	vmwrite %eax, %ebx\n"
+    ".endm\n"
+    ".macro read field, n\n"
+    "	mov $\\field, %ebx\n"
+    "	vmread %ebx, %eax\n"
+    "	mov %eax, l32_values + 4 * \\n\n"
+    ".endm\n"
+    ".globl l32_start\n"
+    "l32_start:\n"
+    "	mov %cr4, %eax\n"
+    "	or $0x2000, %eax\n"
+    "	mov %eax, %cr4\n"
+    "	mov $0x480, %ecx\n"
+    "	rdmsr\n"
+    "	and $0x7fffffff, %eax\n"
+    "	mov %eax, l1_vmxon\n"
+    "	mov %eax, l1_vmcs\n"
+    "	vmxon l32_vmxon\n"
+    "	flags 0\n"
+    "	vmclear l32_vmcs\n"
+    "	flags 1\n"
+    "	vmptrld l32_vmcs\n"
+    "	flags 2\n"
+    "	vmptrst l32_stored\n"
+    "	flags 3\n"
+    /* a 64-bit field, by halves */
+    "	write 0x2800, 0x11223344\n"
+    "	write 0x2801, 0x55667788\n"
+    "	flags 4\n"
+    "	read 0x2800, 0\n"
+    "	read 0x2801, 1\n"
+    /* writing the field itself clears the high half */
+    "	write 0x2800, 0x99\n"
+    "	read 0x2801, 2\n"
+    /* a natural-width one, and memory operands of four bytes */
+    "	write 0x681e, 0xfedcba98\n"
+    "	mov $0x681e, %ebx\n"
+    "	movl $0x77, l32_values + 4 * 4\n"
+    "	vmread %ebx, l32_values + 4 * 3\n"
+    "	vmwrite l32_values + 4 * 1, %ebx\n"
+    "	read 0x681e, 5\n"
+    /* a field that is none */
+    "	read 0x7ffe, 6\n"
+    "	flags 5\n"
+    "	read 0x4400, 7\n"
+    "	vmxoff\n"
+    "	flags 6\n"
+    "	mov $l32_done, %eax\n"
+    "	mov $0x5e5, %edx\n"
+    "	out %eax, %dx\n"
+    "	hlt\n"
+    ".purgem flags\n"
+    ".purgem write\n"
+    ".purgem read\n"
+    ".code64\n");
+
+extern const char l32_start[];
+
+/* 32-bit paging and a flat code segment */
+static void to_32bit(struct vcpu *vcpu)
+{
+	volatile u32 *directory = vm_ptr(vcpu->vm, pa(l32_directory));
+	struct kvm_sregs s;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		directory[i] = i << 22 | PTE_P | PTE_W | PTE_PS;
+	vcpu_get_sregs(vcpu, &s);
+	s.cr3 = pa(l32_directory);
+	s.cr4 = X86_CR4_PSE;
+	s.efer = 0;
+	s.cs.selector = SEL_CODE32;
+	s.cs.l = 0;
+	s.cs.db = 1;
+	vcpu_set_sregs(vcpu, &s);
+}
+
+/* Operands of 32 bits: fields by halves, memory of four bytes. */
+static void test_32bit(void)
+{
+	struct vcpu *vcpu = nested_vcpu((void *)l32_start, 0);
+	static const u32 values[] = {
+		0x11223344, 0x55667788, 0, 0xfedcba98, 0x77, 0x55667788,
+	};
+	unsigned int i;
+
+	CHECK_EQ(vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, FEAT_CTL_LOCK | FEAT_CTL_VMX), 1);
+	VM_VAR(vcpu->vm, l32_vmxon) = pa(l1_vmxon);
+	VM_VAR(vcpu->vm, l32_vmcs) = pa(l1_vmcs);
+	to_32bit(vcpu);
+	vcpu_done(vcpu);
+	for (i = 0; i < 7; i++)
+		CHECK_MSG((VM_VAR(vcpu->vm, l32_flags[i]) & 0x8d5) == (i == 5 ? 0x40 : 0),
+			  "%u: flags 0x%x", i, VM_VAR(vcpu->vm, l32_flags[i]));
+	CHECK_EQ(VM_VAR(vcpu->vm, l32_stored), pa(l1_vmcs));
+	for (i = 0; i < ARRAY_SIZE(values); i++)
+		CHECK_MSG(VM_VAR(vcpu->vm, l32_values[i]) == values[i], "%u: 0x%x", i,
+			  VM_VAR(vcpu->vm, l32_values[i]));
+	CHECK_EQ(VM_VAR(vcpu->vm, l32_values[7]), ERR_FIELD);
+}
+
 KSFT_MAIN(
+	{ "insn: operands of 32 bits", test_32bit },
 	{ "insn: outside VMX operation", test_outside },
 	{ "insn: CPL 3", test_user },
 	{ "insn: compatibility mode", test_compat },
