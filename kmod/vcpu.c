@@ -180,7 +180,7 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 		return -EIO;
 	emys_vcpu_take(vcpu, EMYS_REQ_KICK);
 	if (emys_vcpu_take(vcpu, EMYS_REQ_TLB))
-		vcpu->vmx.tlb_cpu = -1;
+		vcpu->vmx.cur->tlb_cpu = -1;
 	if (emys_vcpu_take(vcpu, EMYS_REQ_CLOCK))
 		clock_update(vcpu);
 	if (emys_vcpu_take(vcpu, EMYS_REQ_WALL_CLOCK))

@@ -79,7 +79,7 @@ void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
 	bool apicv = false;
 	u32 set = 0;
 
-	if (!vcpu->vmx.vmcs || !apic)
+	if (!vcpu->vmx.cur || !apic)
 		return;
 	if (!(apic->base & APIC_BASE_ENABLE)) {
 		set = 0;
@@ -107,7 +107,7 @@ void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
 	vmx_vmcs_put(vcpu);
 	vmx_eoi_map_changed(vcpu);
 	/* Translations of the APIC page differ between the modes. */
-	vcpu->vmx.tlb_cpu = -1;
+	vcpu->vmx.cur->tlb_cpu = -1;
 	vcpu->vmx.events_check = true;
 }
 

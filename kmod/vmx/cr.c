@@ -133,7 +133,7 @@ int vmx_set_cr0(struct emys_vcpu *vcpu, u64 cr0)
 	}
 	/* Software that changes PE or PG counts on a flushed TLB. */
 	if ((cr0 ^ old) & (X86_CR0_PG | X86_CR0_PE))
-		vcpu->vmx.tlb_cpu = -1;
+		vcpu->vmx.cur->tlb_cpu = -1;
 	return 0;
 }
 
@@ -155,7 +155,7 @@ int vmx_set_cr3(struct emys_vcpu *vcpu, u64 cr3)
 	vmx_vmcs_put(vcpu);
 	vcpu->vmx.cr3 = cr3;
 	vcpu->vmx.avail |= VMX_AV_CR3;
-	vcpu->vmx.tlb_cpu = -1;
+	vcpu->vmx.cur->tlb_cpu = -1;
 	return 0;
 }
 
@@ -182,7 +182,7 @@ int vmx_set_cr4(struct emys_vcpu *vcpu, u64 cr4)
 		}
 	}
 	if ((cr4 ^ old) & (pdptr_bits | X86_CR4_SMAP | X86_CR4_PCIDE))
-		vcpu->vmx.tlb_cpu = -1;
+		vcpu->vmx.cur->tlb_cpu = -1;
 	if ((cr4 ^ old) & (X86_CR4_OSXSAVE | X86_CR4_PKE))
 		cpuid_update(vcpu);
 	return 0;
@@ -205,7 +205,7 @@ int vmx_set_efer(struct emys_vcpu *vcpu, u64 efer, bool host)
 	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry |
 		     (vcpu->msrs.efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0));
 	if ((efer ^ old) & EFER_NX)
-		vcpu->vmx.tlb_cpu = -1;
+		vcpu->vmx.cur->tlb_cpu = -1;
 	vmx_vmcs_put(vcpu);
 	/* With SCE on, the targets of SYSCALL must be the guest's before it runs on. */
 	vmx_user_msrs_changed(vcpu);

@@ -470,7 +470,7 @@ static int handle_ept_violation(struct emys_vcpu *vcpu)
 	if (r != MEM_MMIO)
 		return r;
 	if ((e->gpa & PAGE_MASK) == LAPIC_DEFAULT_BASE &&
-	    (vcpu->vmx.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)) {
+	    (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)) {
 		r = map_apic_access(vcpu);
 		if (r != 1)
 			return r ? r : EMYS_RESUME;

@@ -148,6 +148,10 @@ void vmx_forget_vcpu(const struct emys_vcpu *vcpu);
 int vmx_vpid_init(void);
 void vmx_vpid_exit(void);
 u64 vmx_eptp(struct emys_vcpu *vcpu);
+/* A VMCS region, its MSR bitmap (all exits) and VPID. May sleep. -ENOMEM: nothing is kept. */
+int vmx_vmcs_alloc(struct vmx_vmcs *vmcs);
+/* Of one that is not loaded anywhere; none at all is fine. */
+void vmx_vmcs_free(struct vmx_vmcs *vmcs);
 void vmx_exec_update(struct emys_vcpu *vcpu, u32 set, u32 clear);
 void vmx_exec2_update(struct emys_vcpu *vcpu, u32 set, u32 clear);
 

@@ -51,11 +51,11 @@ static u32 host_spec_ctrl(void)
 /* Host state of the VMCS that belongs to this CPU, then what belongs to this task. */
 static void host_state(struct emys_vcpu *vcpu, struct section *s)
 {
-	struct vmx_vcpu *vmx = &vcpu->vmx;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 	int cpu = smp_processor_id();
 	unsigned long val;
 
-	if (vmx->vmcs_cpu != cpu) {
+	if (vmcs->cpu != cpu) {
 		struct desc_ptr idt;
 		u64 msr;
 
@@ -79,22 +79,22 @@ static void host_state(struct emys_vcpu *vcpu, struct section *s)
 			vmcs_write64(HOST_IA32_PAT, msr);
 		}
 		vmcs_writel(HOST_CR0, read_cr0() & ~X86_CR0_TS);
-		vmx->vmcs_cpu = cpu;
+		vmcs->cpu = cpu;
 	}
 	val = __read_cr3();
-	if (val != vmx->host_cr3) {
+	if (val != vmcs->host_cr3) {
 		vmcs_writel(HOST_CR3, val);
-		vmx->host_cr3 = val;
+		vmcs->host_cr3 = val;
 	}
 	val = __read_cr4();
-	if (val != vmx->host_cr4) {
+	if (val != vmcs->host_cr4) {
 		vmcs_writel(HOST_CR4, val);
-		vmx->host_cr4 = val;
+		vmcs->host_cr4 = val;
 	}
 	val = raw_rdmsr(MSR_FS_BASE);
-	if (val != vmx->host_fs_base) {
+	if (val != vmcs->host_fs_base) {
 		vmcs_writel(HOST_FS_BASE, val);
-		vmx->host_fs_base = val;
+		vmcs->host_fs_base = val;
 	}
 	savesegment(ds, s->ds);
 	savesegment(es, s->es);
@@ -106,7 +106,7 @@ static void host_state(struct emys_vcpu *vcpu, struct section *s)
 /* The TLB holds nothing of this vCPU that the page tables no longer say. */
 static void flush_tlb(struct emys_vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = &vcpu->vmx;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 	struct ept_root *ept = &vcpu->vm->mem.ept;
 	u64 *seen = this_cpu_ptr(vcpu->vm->vmx.seen_gen);
 	int cpu = smp_processor_id();
@@ -122,10 +122,10 @@ static void flush_tlb(struct emys_vcpu *vcpu)
 		vcpu->stats.tlb_flushes++;
 	}
 	/* Another CPU may have run this vCPU since: INVLPGs done there were not done here. */
-	if (unlikely(vmx->tlb_cpu != cpu)) {
-		if (vmx->vpid && vmx_insn_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vmx->vpid, 0))
+	if (unlikely(vmcs->tlb_cpu != cpu)) {
+		if (vmcs->vpid && vmx_insn_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vmcs->vpid, 0))
 			emys_vm_broken(vcpu->vm, "INVVPID failed");
-		vmx->tlb_cpu = cpu;
+		vmcs->tlb_cpu = cpu;
 	}
 }
 
@@ -136,7 +136,7 @@ static void flush_tlb(struct emys_vcpu *vcpu)
  */
 static void perf_off(struct emys_vcpu *vcpu, struct section *s)
 {
-	struct vmx_vcpu *vmx = &vcpu->vmx;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 	u64 val;
 
 	s->perf = 0;
@@ -148,9 +148,9 @@ static void perf_off(struct emys_vcpu *vcpu, struct section *s)
 		s->perf = val;
 		if (val)
 			raw_wrmsr(MSR_CORE_PERF_GLOBAL_CTRL, 0);
-	} else if (val != vmx->host_perf) {
+	} else if (val != vmcs->host_perf) {
 		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, val);
-		vmx->host_perf = val;
+		vmcs->host_perf = val;
 	}
 	/* Some CPUs go on with a record that had begun. */
 	if (val && vmx_caps.pebs) {
@@ -200,16 +200,16 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 	int r;
 
-	r = vmx_own_enter(vmx->vmcs_pa);
+	r = vmx_own_enter(vmx->cur->pa);
 	vmx_own_set_vcpu(vcpu);
 	if (unlikely(r)) {
 		vmx_own_set_vcpu(NULL);
-		vmx_own_leave(vmx->vmcs_pa);
+		vmx_own_leave(vmx->cur->pa);
 		return r;
 	}
 	vmx->nest = 1;
 	vmx->in_section = true;
-	vmx->launched = false;
+	vmx->cur->launched = false;
 	usermsr_enter(vcpu, vmx_own_resident());
 	host_state(vcpu, s);
 	perf_off(vcpu, s);
@@ -276,7 +276,7 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 	vmx->in_section = false;
 	vmx->nest = 0;
 	vmx_own_set_vcpu(NULL);
-	vmx_own_leave(vmx->vmcs_pa);
+	vmx_own_leave(vmx->cur->pa);
 
 	/* The exit left GDTR and TR with fixed limits, LDTR and the data segments empty. */
 	load_fixmap_gdt(cpu);
@@ -289,7 +289,7 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 	}
 	if (unlikely(s->fs)) {
 		loadsegment(fs, s->fs);
-		raw_wrmsr(MSR_FS_BASE, vmx->host_fs_base);
+		raw_wrmsr(MSR_FS_BASE, vmx->cur->host_fs_base);
 	}
 	if (unlikely(s->gs)) {
 		load_gs_index(s->gs);
@@ -336,7 +336,7 @@ static void not_injected(struct emys_vcpu *vcpu)
 /* The guest's state is none a CPU can be in, or a machine check came first. */
 static int enter_refused(struct emys_vcpu *vcpu)
 {
-	vcpu->vmx.launched = false;
+	vcpu->vmx.cur->launched = false;
 	not_injected(vcpu);
 	if ((u16)vcpu->vmx.exit.reason != EXIT_REASON_MCE_DURING_VMENTRY)
 		return VMX_EXIT_PENDING;
@@ -379,12 +379,12 @@ static int section_run(struct emys_vcpu *vcpu, struct section *s)
 			write_cr2(vcpu->cr2);
 
 		flags = s->enter_flags;
-		if (vmx->launched)
+		if (vmx->cur->launched)
 			flags |= VMX_ENTER_RESUME;
 		vmx->avail = 0;
 		if (unlikely(vmx_enter(&s->args, flags)))
 			return enter_failed(vcpu);
-		vmx->launched = true;
+		vmx->cur->launched = true;
 		vcpu->cr2 = read_cr2();
 		vcpu->stats.exits++;
 

@@ -342,7 +342,7 @@ int vmx_set_sregs(struct emys_vcpu *vcpu, const struct kvm_sregs *s)
 	vmcs_write32(GUEST_GDTR_LIMIT, s->gdt.limit);
 	vmcs_writel(GUEST_IDTR_BASE, s->idt.base);
 	vmcs_write32(GUEST_IDTR_LIMIT, s->idt.limit);
-	vmx->tlb_cpu = -1;		/* other page tables: nothing cached holds */
+	vmx->cur->tlb_cpu = -1;		/* other page tables: nothing cached holds */
 	vmx_vmcs_put(vcpu);
 
 	vcpu->cr2 = s->cr2;
@@ -455,7 +455,7 @@ void vmx_vcpu_reset(struct emys_vcpu *vcpu, bool init)
 	vmx_set_gpr(vcpu, 4, 0);
 	vmx_set_rip(vcpu, 0xfff0);
 	vmx_set_rflags(vcpu, X86_EFLAGS_FIXED);
-	vmx->tlb_cpu = -1;
+	vmx->cur->tlb_cpu = -1;
 	vmx->events_check = true;
 	vmx_vmcs_put(vcpu);
 }

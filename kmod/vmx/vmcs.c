@@ -49,7 +49,7 @@ void vmx_vmcs_get(struct emys_vcpu *vcpu)
 		return;
 	local_irq_save(flags);
 	vmx->irqflags = flags;
-	r = vmx_own_enter(vmx->vmcs_pa);
+	r = vmx_own_enter(vmx->cur->pa);
 	vmx_own_set_vcpu(vcpu);
 	if (r)
 		emys_vm_broken(vcpu->vm, "no VMX operation on CPU %d: %d", smp_processor_id(), r);
@@ -62,17 +62,17 @@ void vmx_vmcs_put(struct emys_vcpu *vcpu)
 	if (--vmx->nest)
 		return;
 	vmx_own_set_vcpu(NULL);
-	vmx_own_leave(vmx->vmcs_pa);
+	vmx_own_leave(vmx->cur->pa);
 	local_irq_restore(vmx->irqflags);
 }
 
 void vmx_exec_update(struct emys_vcpu *vcpu, u32 set, u32 clear)
 {
-	u32 val = (vcpu->vmx.exec & ~clear) | set;
+	u32 val = (vcpu->vmx.cur->exec & ~clear) | set;
 
-	if (val == vcpu->vmx.exec)
+	if (val == vcpu->vmx.cur->exec)
 		return;
-	vcpu->vmx.exec = val;
+	vcpu->vmx.cur->exec = val;
 	vmx_vmcs_get(vcpu);
 	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, val);
 	vmx_vmcs_put(vcpu);
@@ -80,11 +80,11 @@ void vmx_exec_update(struct emys_vcpu *vcpu, u32 set, u32 clear)
 
 void vmx_exec2_update(struct emys_vcpu *vcpu, u32 set, u32 clear)
 {
-	u32 val = (vcpu->vmx.exec2 & ~clear) | (set & vmx_caps.proc2);
+	u32 val = (vcpu->vmx.cur->exec2 & ~clear) | (set & vmx_caps.proc2);
 
-	if (val == vcpu->vmx.exec2)
+	if (val == vcpu->vmx.cur->exec2)
 		return;
-	vcpu->vmx.exec2 = val;
+	vcpu->vmx.cur->exec2 = val;
 	vmx_vmcs_get(vcpu);
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, val);
 	vmx_vmcs_put(vcpu);
@@ -92,7 +92,7 @@ void vmx_exec2_update(struct emys_vcpu *vcpu, u32 set, u32 clear)
 
 void vmx_msr_passthrough(struct emys_vcpu *vcpu, u32 msr, bool read, bool write)
 {
-	unsigned long *map = vcpu->vmx.msr_bitmap;
+	unsigned long *map = vcpu->vmx.vmcs01.msr_bitmap;
 	unsigned int bit;
 
 	/* Volume 3, "MSR-Bitmap Address": read low, read high, write low, write high. */
@@ -140,25 +140,25 @@ static const u32 passed_msrs[] = {
 
 static void init_controls(struct emys_vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = &vcpu->vmx;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 
 	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin);
-	vmx->exec = vmx_caps.proc;
+	vmcs->exec = vmx_caps.proc;
 	if (!vcpu->lapic || !vmx_caps.tpr_shadow)
-		vmx->exec &= ~CPU_BASED_TPR_SHADOW;
+		vmcs->exec &= ~CPU_BASED_TPR_SHADOW;
 	else
-		vmx->exec &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
-	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->exec);
+		vmcs->exec &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
+	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmcs->exec);
 	/* The APIC's controls follow its mode: vmx_apic_mode_changed(). */
-	vmx->exec2 = vmx_caps.proc2 &
+	vmcs->exec2 = vmx_caps.proc2 &
 		     ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 		       SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 		       SECONDARY_EXEC_APIC_REGISTER_VIRT |
 		       SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | SECONDARY_EXEC_TSC_SCALING);
 	/* 0 is the host's. */
-	if (!vmx->vpid)
-		vmx->exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
-	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->exec2);
+	if (!vmcs->vpid)
+		vmcs->exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmcs->exec2);
 	vmcs_write32(VM_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry);
 
@@ -175,16 +175,16 @@ static void init_controls(struct emys_vcpu *vcpu)
 	vmcs_write32(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
-	vmcs_write64(MSR_BITMAP, __pa(vmx->msr_bitmap));
+	vmcs_write64(MSR_BITMAP, __pa(vmcs->msr_bitmap));
 	vmcs_write64(EPT_POINTER, vmx_eptp(vcpu));
 	if (vmx_caps.spp)
 		vmcs_write64(VMCS_SPPTP, ept_spptp(&vcpu->vm->mem.ept));
-	vmcs_write64(TSC_OFFSET, vmx->tsc_offset);
-	if (vmx->vpid)
-		vmcs_write16(VIRTUAL_PROCESSOR_ID, vmx->vpid);
+	vmcs_write64(TSC_OFFSET, vcpu->vmx.tsc_offset);
+	if (vmcs->vpid)
+		vmcs_write16(VIRTUAL_PROCESSOR_ID, vmcs->vpid);
 	if (vmx_caps.xsaves)
 		vmcs_write64(XSS_EXIT_BITMAP, 0);
-	if (vmx->exec2 & SECONDARY_EXEC_ENCLS_EXITING)
+	if (vmcs->exec2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write64(ENCLS_EXITING_BITMAP, ~0ull);
 	if (vmx_caps.ple) {
 		vmcs_write32(PLE_GAP, 128);
@@ -192,7 +192,7 @@ static void init_controls(struct emys_vcpu *vcpu)
 	}
 	if (vmx_caps.perf_load) {
 		vmcs_write64(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
-		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, vmx->host_perf);
+		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, vmcs->host_perf);
 	}
 	if (vcpu->lapic && vmx_caps.tpr_shadow) {
 		vmcs_write64(VIRTUAL_APIC_PAGE_ADDR, __pa(vcpu->lapic->regs));
@@ -211,57 +211,72 @@ static void init_controls(struct emys_vcpu *vcpu)
 	vmcs_writel(HOST_RIP, (unsigned long)vmx_exit_here);
 }
 
+int vmx_vmcs_alloc(struct vmx_vmcs *vmcs)
+{
+	int r;
+
+	vmcs->cpu = -1;
+	vmcs->tlb_cpu = -1;
+	vmcs->page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vmcs->msr_bitmap = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmcs->page || !vmcs->msr_bitmap)
+		goto err_free;
+	vmcs->pa = __pa(vmcs->page);
+	*(u32 *)vmcs->page = vmx_caps.rev;
+	memset(vmcs->msr_bitmap, 0xff, PAGE_SIZE);
+	if (vmx_caps.vpid) {
+		/* Out of VPIDs is no failure: the vCPU runs with a flush per entry. */
+		r = ida_alloc_range(&vpid_ida, 1, 0xffff, GFP_KERNEL_ACCOUNT);
+		if (r == -ENOMEM)
+			goto err_free;
+		vmcs->vpid = r > 0 ? r : 0;
+	}
+	return 0;
+
+err_free:
+	vmx_vmcs_free(vmcs);
+	return -ENOMEM;
+}
+
+void vmx_vmcs_free(struct vmx_vmcs *vmcs)
+{
+	/* No CPU holds it: it was cleared at the end of its last section. */
+	if (vmcs->vpid)
+		ida_free(&vpid_ida, vmcs->vpid);
+	free_page((unsigned long)vmcs->msr_bitmap);
+	free_page((unsigned long)vmcs->page);
+	memset(vmcs, 0, sizeof(*vmcs));
+}
+
 int vmx_vcpu_init(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 	unsigned int i;
 	int r;
 
-	vmx->vmcs_cpu = -1;
-	vmx->tlb_cpu = -1;
 	vmx->svi_dirty = true;
-	vmx->vmcs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	vmx->msr_bitmap = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->vmcs || !vmx->msr_bitmap)
-		goto err_free;
-	vmx->vmcs_pa = __pa(vmx->vmcs);
-	*(u32 *)vmx->vmcs = vmx_caps.rev;
-	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
+	r = vmx_vmcs_alloc(&vmx->vmcs01);
+	if (r)
+		return r;
+	vmx->cur = &vmx->vmcs01;
 	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
 		vmx_msr_passthrough(vcpu, passed_msrs[i], true, true);
 	vmx_msr_passthrough(vcpu, MSR_IA32_TSC, true, false);
-	if (vmx_caps.vpid) {
-		/* Out of VPIDs is no failure: the vCPU runs with a flush per entry. */
-		r = ida_alloc_range(&vpid_ida, 1, 0xffff, GFP_KERNEL_ACCOUNT);
-		if (r == -ENOMEM)
-			goto err_free;
-		vmx->vpid = r > 0 ? r : 0;
-	}
 	vmx_vmcs_get(vcpu);
 	/* CLEAR makes the region a VMCS; then it is loaded afresh. */
-	vmx_insn_vmclear(vmx->vmcs_pa);
-	vmx_insn_vmptrld(vmx->vmcs_pa);
+	vmx_insn_vmclear(vmx->cur->pa);
+	vmx_insn_vmptrld(vmx->cur->pa);
 	init_controls(vcpu);
 	vmx_vmcs_put(vcpu);
 	return 0;
-
-err_free:
-	free_page((unsigned long)vmx->msr_bitmap);
-	free_page((unsigned long)vmx->vmcs);
-	vmx->vmcs = NULL;
-	return -ENOMEM;
 }
 
 void vmx_vcpu_destroy(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 
-	if (!vmx->vmcs)
+	if (!vmx->cur)
 		return;
 	vmx_forget_vcpu(vcpu);
-	/* No CPU holds it: it was cleared at the end of its last section. */
-	if (vmx->vpid)
-		ida_free(&vpid_ida, vmx->vpid);
-	free_page((unsigned long)vmx->msr_bitmap);
-	free_page((unsigned long)vmx->vmcs);
+	vmx_vmcs_free(&vmx->vmcs01);
 }

@@ -70,7 +70,7 @@ void vmx_cpuid_changed(struct emys_vcpu *vcpu)
 	u32 set = 0, all = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
 			   SECONDARY_EXEC_XSAVES;
 
-	if (!vcpu->vmx.vmcs)
+	if (!vcpu->vmx.cur)
 		return;
 	/* The instruction is #UD for a guest whose CPUID does not have it. */
 	if (f->has_rdtscp || f->has_rdpid)

@@ -83,19 +83,30 @@ struct vmx_exit {
 	u64 qual, gpa, gla;
 };
 
-struct vmx_vcpu {
-	void *vmcs;			/* (c) page */
-	u64 vmcs_pa;			/* (c) */
+/*
+ * One VMCS and what emys remembers of its fields, so as not to write what they hold. A vCPU
+ * has one for its guest (vmcs01) and, when that guest is a hypervisor, one for the guest's
+ * guest (vmcs02, in nested/).
+ */
+struct vmx_vmcs {
+	void *page;			/* (c) NULL = there is none */
+	u64 pa;				/* (c) */
 	unsigned long *msr_bitmap;	/* (c) page */
 	u16 vpid;			/* (c) 0 = none */
 	bool launched;			/* in this section */
-	bool in_section;		/* the VMCS is current on this CPU, interrupts off */
-	unsigned int nest;		/* vmx_vmcs_get() depth */
-	unsigned long irqflags;		/* of the outermost vmx_vmcs_get() */
-	int vmcs_cpu;			/* CPU whose host state is in the VMCS, -1 none */
+	int cpu;			/* CPU whose host state is in it, -1 none */
 	int tlb_cpu;			/* CPU whose TLB may hold this VPID, -1 none */
 	unsigned long host_cr3, host_cr4, host_fs_base;	/* last written */
 	u64 host_perf;			/* likewise, IA32_PERF_GLOBAL_CTRL */
+	u32 exec, exec2;		/* controls in it */
+};
+
+struct vmx_vcpu {
+	struct vmx_vmcs vmcs01;
+	struct vmx_vmcs *cur;		/* the one that runs; NULL before it is made */
+	bool in_section;		/* it is current on this CPU, interrupts off */
+	unsigned int nest;		/* vmx_vmcs_get() depth */
+	unsigned long irqflags;		/* of the outermost vmx_vmcs_get() */
 
 	/* Guest state read since the exit (avail) or to be written (dirty): VMX_AV_*. */
 	u32 avail, dirty;
@@ -113,7 +124,6 @@ struct vmx_vcpu {
 	bool tpr_exit;			/* MOV to CR8 was done, the VMM is to be told */
 	bool user_irq_valid;		/* KVM_INTERRUPT waits */
 	u8 user_irq;
-	u32 exec, exec2;		/* controls now in the VMCS */
 	u64 tsc_offset;
 	bool spec_ctrl_passed;		/* the guest writes SPEC_CTRL without exit */
 	bool dr_loaded;			/* the guest's debug registers are in the CPU */
