@@ -33,6 +33,7 @@
 #include "mem/mem.h"
 #include "stats.h"
 #include "vmx/vmx.h"
+#include "nested/nested.h"
 
 #define EMYS_MAX_VCPUS		256	/* KVM_CAP_MAX_VCPUS */
 #define EMYS_MAX_VCPU_ID	1024	/* KVM_CAP_MAX_VCPU_ID; an APIC ID */
@@ -166,6 +167,9 @@ struct emys_vcpu {
 		u64 db[4], dr7;			/* the debugger's breakpoints */
 	} debug;				/* [V] */
 	struct vmx_vcpu vmx;			/* [V] [r] */
+	struct nested_vcpu *nested;		/* (c) NULL unless VMX is offered to guests */
+	/* [V] from what the running guest takes for physical; NULL: that is the VM's. 0, -EFAULT */
+	int (*gpa_map)(struct emys_vcpu *vcpu, u64 gpa, u32 access, u64 *out);
 	struct ept_cache ept_cache;		/* [V] spare tables of mem_fault() */
 	struct derived_node *derived_node;	/* [V] a spare one of mem_derived_map(), or NULL */
 	struct emys_lapic *lapic;		/* (c) NULL without in-kernel irqchip */

@@ -13,6 +13,7 @@ static int __init emys_init(void)
 	r = vmx_init();
 	if (r)
 		return r;
+	nested_init();
 	r = irqfd_module_init();
 	if (r)
 		goto err_vmx;

@@ -24,7 +24,8 @@
 	X(exit_triple_fault), X(exit_entry_failure), X(exit_other), \
 	X(user_exits), X(user_io), X(user_mmio), X(mmio_kernel), X(io_kernel), \
 	X(injected_irqs), X(injected_nmis), X(injected_exceptions), \
-	X(halts), X(halt_wakeups), X(signal_exits), X(tlb_flushes)
+	X(halts), X(halt_wakeups), X(signal_exits), X(tlb_flushes), \
+	X(nested_entries), X(nested_exits), X(nested_ept_violations)
 
 #define EMYS_VM_STATS(X) \
 	X(mem_faults), X(mem_fault_retries), X(mem_pages_4k), X(mem_pages_2m), \

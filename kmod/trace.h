@@ -29,6 +29,39 @@ TRACE_EVENT(emys_page_state,
 				       { 2, "shared" }, { 3, "zero" }, { 4, "ballooned" }))
 );
 
+/* A VM entry of L1 is refused. error: VM-instruction error, or basic exit reason 33 */
+TRACE_EVENT(emys_nested_refused,
+	    TP_PROTO(u32 vcpu, u32 error, const char *rule),
+	    TP_ARGS(vcpu, error, rule),
+	    TP_STRUCT__entry(__field(u32, vcpu)
+			     __field(u32, error)
+			     __field(const char *, rule)
+	    ),
+	    TP_fast_assign(__entry->vcpu = vcpu;
+			   __entry->error = error;
+			   __entry->rule = rule;
+	    ),
+	    TP_printk("vcpu=%u error=%u %s", __entry->vcpu, __entry->error, __entry->rule)
+);
+
+/* A VM exit from L2 to L1 */
+TRACE_EVENT(emys_nested_exit,
+	    TP_PROTO(u32 vcpu, u32 reason, u64 qual, u32 intr_info),
+	    TP_ARGS(vcpu, reason, qual, intr_info),
+	    TP_STRUCT__entry(__field(u32, vcpu)
+			     __field(u32, reason)
+			     __field(u64, qual)
+			     __field(u32, intr_info)
+	    ),
+	    TP_fast_assign(__entry->vcpu = vcpu;
+			   __entry->reason = reason;
+			   __entry->qual = qual;
+			   __entry->intr_info = intr_info;
+	    ),
+	    TP_printk("vcpu=%u reason=%u qualification=0x%llx intr_info=0x%x", __entry->vcpu,
+		      __entry->reason, __entry->qual, __entry->intr_info)
+);
+
 #endif
 
 #undef TRACE_INCLUDE_PATH

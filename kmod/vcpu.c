@@ -52,17 +52,22 @@ struct emys_vcpu *emys_vcpu_create(struct emys_vm *vm, u32 id)
 	r = vmx_vcpu_init(vcpu);
 	if (r)
 		goto err_lapic;
+	r = nested_vcpu_init(vcpu);
+	if (r)
+		goto err_vmx;
 	cpuid_update(vcpu);
 	msr_reset(vcpu, false);
 	emys_vcpu_reset(vcpu, false);
 
 	r = xa_err(xa_store(&vm->vcpus, vcpu->idx, vcpu, GFP_KERNEL_ACCOUNT));
 	if (r)
-		goto err_vmx;
+		goto err_nested;
 	/* Whoever sees the number finds the vCPU. */
 	smp_store_release(&vm->nr_vcpus, vm->nr_vcpus + 1);
 	return vcpu;
 
+err_nested:
+	nested_vcpu_destroy(vcpu);
 err_vmx:
 	vmx_vcpu_destroy(vcpu);
 err_lapic:
@@ -94,6 +99,7 @@ void emys_vcpu_destroy(struct emys_vcpu *vcpu)
 
 void emys_vcpu_reset(struct emys_vcpu *vcpu, bool init)
 {
+	nested_leave(vcpu);
 	vmx_vcpu_reset(vcpu, init);
 	if (vcpu->lapic)
 		lapic_reset(vcpu, init);
@@ -134,7 +140,7 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 		return false;
 	if (vcpu->lapic->events)
 		return true;
-	if (!vmx_interrupt_allowed(vcpu))
+	if (!(vcpu->vmx.l2 && nested_interrupt_exits(vcpu)) && !vmx_interrupt_allowed(vcpu))
 		return false;
 	if (ev->interrupt.waiting)
 		return true;
@@ -165,6 +171,8 @@ static void vcpu_idle(struct emys_vcpu *vcpu)
 	if (vcpu->lapic)
 		lapic_accept_events(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && emys_vcpu_runnable(vcpu)) {
+		if (unlikely(vcpu->vmx.l2))
+			nested_halt_ends(vcpu);
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		vcpu->stats.halt_wakeups++;
 		emys_vcpu_request(vcpu, EMYS_REQ_EVENT);
@@ -185,11 +193,18 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 		clock_update(vcpu);
 	if (emys_vcpu_take(vcpu, EMYS_REQ_WALL_CLOCK))
 		clock_write_wall(vcpu);
-	if (emys_vcpu_take(vcpu, EMYS_REQ_EOIMAP))
-		vmx_eoi_map_changed(vcpu);
+	if (emys_vcpu_take(vcpu, EMYS_REQ_EOIMAP)) {
+		if (unlikely(vcpu->vmx.l2))
+			vcpu->nested->apic_changed = true;
+		else
+			vmx_eoi_map_changed(vcpu);
+	}
 	if (emys_vcpu_take(vcpu, EMYS_REQ_APICV) && vcpu->lapic) {
 		vmx_apic_access_update(vcpu);
-		vmx_apic_mode_changed(vcpu);
+		if (unlikely(vcpu->vmx.l2))
+			vcpu->nested->apic_changed = true;
+		else
+			vmx_apic_mode_changed(vcpu);
 	}
 	if (emys_vcpu_take(vcpu, EMYS_REQ_NMI))
 		vcpu->vmx.events_check = true;
@@ -245,6 +260,11 @@ static int vcpu_loop(struct emys_vcpu *vcpu)
 		}
 		compat_resched();
 
+		if (unlikely(vcpu->vmx.l2)) {
+			next = nested_before_section(vcpu);
+			if (next != EMYS_RESUME)
+				return next;
+		}
 		next = vmx_run(vcpu);
 		if (next == VMX_EXIT_PENDING)
 			next = vmx_handle_exit(vcpu);

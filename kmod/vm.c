@@ -106,6 +106,9 @@ static void vm_release(struct kref *ref)
 	irqfd_release(vm);
 	/* Devices may post to vCPUs until they are gone themselves. */
 	pit_destroy(vm);
+	/* What L1s gave their CPUs is memory of the VM. */
+	emys_for_each_vcpu(i, vcpu, vm)
+		nested_vcpu_destroy(vcpu);
 	/* The mmu notifier holds no reference and kicks vCPUs: it goes before them. */
 	mem_vm_destroy(vm);
 	emys_for_each_vcpu(i, vcpu, vm)

@@ -117,17 +117,99 @@ bool mem_has_slot(struct emys_vm *vm, u64 gpa, bool write)
 	return has;
 }
 
+/* -- pages that are used for longer ------------------------------------------- */
+
+int mem_hold(struct emys_vcpu *vcpu, u64 gpa, struct page **page)
+{
+	struct emys_mem *mem = &vcpu->vm->mem;
+	struct ept_walk walk;
+	unsigned int tries;
+	int r;
+
+	*page = NULL;
+	/* It may be taken away again between the fault and the look. */
+	for (tries = 0; tries < 16; tries++) {
+		r = mem_fault(vcpu, gpa, MEM_FAULT_READ | MEM_FAULT_WRITE);
+		if (r)
+			return r == MEM_MMIO ? -EFAULT : r;
+		read_lock(&mem->mmu_lock);
+		if (ept_walk(&mem->ept, gpa, &walk) && (walk.val & EPT_W)) {
+			u64 offset = gpa & (ept_level_size(walk.level) - 1);
+
+			*page = pfn_to_page((ept_leaf_hpa(walk.val, walk.level) + offset) >>
+					    PAGE_SHIFT);
+			get_page(*page);
+		}
+		read_unlock(&mem->mmu_lock);
+		if (*page)
+			return 0;
+		cond_resched();
+	}
+	return -EAGAIN;
+}
+
+void mem_unhold(struct emys_vm *vm, u64 gpa, struct page *page)
+{
+	int idx = srcu_read_lock(&vm->mem.srcu);
+	struct mem_slot *slot = mem_slot_find(mem_slots(&vm->mem), gpa >> PAGE_SHIFT);
+
+	if (slot) {
+		pgoff_t index = mem_slot_index(slot, gpa >> PAGE_SHIFT);
+
+		if (slot->file)
+			object_mark_dirty(slot->obj, index, index);
+		else if (!PageDirty(page))
+			set_page_dirty_lock(page);
+		mem_slot_dirty(slot, gpa >> PAGE_SHIFT);
+	}
+	srcu_read_unlock(&vm->mem.srcu, idx);
+	put_page(page);
+}
+
+int mem_cmpxchg8(struct emys_vcpu *vcpu, u64 gpa, u64 old, u64 new)
+{
+	struct page *page;
+	u64 *p;
+	int r;
+
+	r = mem_hold(vcpu, gpa, &page);
+	if (r)
+		return r;
+	p = page_address(page) + offset_in_page(gpa);
+	r = cmpxchg(p, old, new) == old ? 0 : -EAGAIN;
+	mem_unhold(vcpu->vm, gpa, page);
+	return r;
+}
+
 /* -- linear addresses ----------------------------------------------------------- */
+
+/*
+ * To an address of the VM, from one that the running guest takes for physical: for the guest's
+ * own guest that is something else. 0 or -EFAULT.
+ */
+static int vm_gpa(struct emys_vcpu *vcpu, u64 gpa, u32 access, u64 *out)
+{
+	if (unlikely(vcpu->gpa_map))
+		return vcpu->gpa_map(vcpu, gpa, access, out);
+	*out = gpa;
+	return 0;
+}
 
 static int read_entry(void *ctx, u64 gpa, void *val, int size)
 {
-	return mem_read(ctx, gpa, val, size);
+	struct emys_vcpu *vcpu = ctx;
+
+	if (vm_gpa(vcpu, gpa, 0, &gpa))
+		return -EFAULT;
+	return mem_read(vcpu->vm, gpa, val, size);
 }
 
 static int walk(struct emys_vcpu *vcpu, const struct gwalk_regs *regs, u64 gva,
 		u32 access, u64 *gpa, u32 *error)
 {
-	return gwalk(regs, gva, access, read_entry, vcpu->vm, gpa, error);
+	int r = gwalk(regs, gva, access, read_entry, vcpu, gpa, error);
+
+	return r ? r : vm_gpa(vcpu, *gpa, access, gpa);
 }
 
 /* Outside IA-32e mode linear addresses wrap at 4 GiB. */

@@ -135,6 +135,18 @@ int mem_write(struct emys_vm *vm, u64 gpa, const void *src, size_t len);
 bool mem_has_slot(struct emys_vm *vm, u64 gpa, bool write);
 
 /*
+ * Hold the page at @gpa, writable, for the kernel or the CPU to use by its physical address:
+ * while it is held nobody merges it. It stays the guest's page as long as zap_seq does not change;
+ * who uses it looks again then, before the guest runs. The vCPU's thread, may sleep.
+ * -EFAULT no memory, or read-only; -EAGAIN it does not stay; the errnos of mem_fault().
+ */
+int mem_hold(struct emys_vcpu *vcpu, u64 gpa, struct page **page);
+/* Not any more; it may have been written to. May sleep. */
+void mem_unhold(struct emys_vm *vm, u64 gpa, struct page *page);
+/* One atomic compare-exchange of an aligned u64. As mem_hold(), and -EAGAIN: it was not @old. */
+int mem_cmpxchg8(struct emys_vcpu *vcpu, u64 gpa, u64 old, u64 new);
+
+/*
  * Linear memory of the vCPU, through gwalk() with its registers now. @access:
  * GWALK_*. Returns as gwalk(); with 1 also *fault_gva. Crosses pages; a write
  * translates all of them before it changes a byte. [V], may sleep.

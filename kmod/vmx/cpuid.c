@@ -37,7 +37,7 @@ static const struct cpuid_word {
 		.function = 1, .reg = ECX, .word = CPUID_1_ECX,
 		.pass = F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(PCID) |
 			F(XMM4_1) | F(XMM4_2) | F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) |
-			F(AVX) | F(F16C) | F(RDRAND),
+			F(AVX) | F(F16C) | F(RDRAND) | F(VMX),
 		.own = F(X2APIC) | F(HYPERVISOR),
 		.ymm = F(FMA) | F(AVX) | F(F16C),
 	}, {
@@ -126,6 +126,8 @@ static u32 cpuid_unusable(const struct cpuid_word *w)
 		no |= F(XSAVES);
 	if (w->function == 1 && w->reg == ECX && !vmx_caps.xcr0)
 		no |= F(XSAVE);
+	if (w->function == 1 && w->reg == ECX && !nested_offered())
+		no |= F(VMX);
 	if (!(vmx_caps.xcr0 & XFEATURE_MASK_YMM))
 		no |= w->ymm | w->zmm;
 	if ((vmx_caps.xcr0 & AVX512_STATE) != AVX512_STATE)
@@ -544,6 +546,8 @@ static u64 cpuid_cr4_reserved(const struct kvm_cpuid_entry2 *l1, const struct kv
 		ok |= X86_CR4_SMAP;
 	if (cpuid_bit(l7, ECX, F(UMIP)))
 		ok |= X86_CR4_UMIP;
+	if (nested_offered() && cpuid_bit(l1, ECX, F(VMX)))
+		ok |= X86_CR4_VMXE;
 	/* What the CPU itself does not have fails at VM entry. */
 	return ~(ok & vmx_caps.cr4_fixed1);
 }
@@ -577,6 +581,7 @@ static void cpuid_derive(struct emys_vcpu *vcpu)
 	f->has_pat = cpuid_bit(l1, EDX, F(PAT));
 	f->has_pcid = cpuid_bit(l1, ECX, F(PCID));
 	f->has_x2apic = cpuid_bit(l1, ECX, F(X2APIC));
+	f->has_vmx = nested_offered() && cpuid_bit(l1, ECX, F(VMX));
 	f->has_tsc_deadline = cpuid_bit(l1, ECX, F(TSC_DEADLINE_TIMER));
 	f->has_xsave = vmx_caps.xcr0 && cpuid_bit(l1, ECX, F(XSAVE));
 
@@ -710,5 +715,6 @@ int cpuid_set(struct emys_vcpu *vcpu, struct kvm_cpuid_entry2 *e, u32 nr)
 	cpuid_derive(vcpu);
 	cpuid_update(vcpu);
 	vmx_cpuid_changed(vcpu);
+	nested_cpuid_changed(vcpu);
 	return 0;
 }

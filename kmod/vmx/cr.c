@@ -27,12 +27,12 @@ void vmx_write_cr0(struct emys_vcpu *vcpu, u64 cr0)
 		*efer &= ~EFER_LMA;
 
 	vmx->cr0 = cr0;
-	vmx->cr0_owned = VMX_CR0_OWNED;
+	vmx->cr0_owned = VMX_CR0_OWNED & ~vmx->cr0_l1.mask;
 	vmx->avail |= VMX_AV_CR0;
 	entry = vmx_caps.entry | (*efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0);
 	vmx_vmcs_get(vcpu);
 	vmcs_writel(CR0_GUEST_HOST_MASK, ~vmx->cr0_owned);
-	vmcs_writel(CR0_READ_SHADOW, cr0);
+	vmcs_writel(CR0_READ_SHADOW, (cr0 & ~vmx->cr0_l1.mask) | vmx->cr0_l1.shadow);
 	vmcs_writel(GUEST_CR0, hw);
 	vmcs_write32(VM_ENTRY_CONTROLS, entry);
 	vmcs_write64(GUEST_IA32_EFER, *efer);
@@ -47,11 +47,11 @@ void vmx_write_cr4(struct emys_vcpu *vcpu, u64 cr4)
 	/* With MCE clear, a machine check in the guest would shut the CPU down. */
 	hw |= __read_cr4() & X86_CR4_MCE;
 	vmx->cr4 = cr4;
-	vmx->cr4_owned = VMX_CR4_OWNED & ~vcpu->feat.cr4_reserved;
+	vmx->cr4_owned = VMX_CR4_OWNED & ~vcpu->feat.cr4_reserved & ~vmx->cr4_l1.mask;
 	vmx->avail |= VMX_AV_CR4;
 	vmx_vmcs_get(vcpu);
 	vmcs_writel(CR4_GUEST_HOST_MASK, ~vmx->cr4_owned);
-	vmcs_writel(CR4_READ_SHADOW, cr4);
+	vmcs_writel(CR4_READ_SHADOW, (cr4 & ~vmx->cr4_l1.mask) | vmx->cr4_l1.shadow);
 	vmcs_writel(GUEST_CR4, hw);
 	vmx_vmcs_put(vcpu);
 }
@@ -111,6 +111,8 @@ int vmx_set_cr0(struct emys_vcpu *vcpu, u64 cr0)
 		return -EINVAL;
 	if ((cr0 & X86_CR0_PG) && !(cr0 & X86_CR0_PE))
 		return -EINVAL;
+	if (!nested_cr0_valid(vcpu, cr0))
+		return -EINVAL;
 	if ((cr0 & X86_CR0_PG) && !(old & X86_CR0_PG) && (efer & EFER_LME)) {
 		if (!(cr4 & X86_CR4_PAE))
 			return -EINVAL;
@@ -165,7 +167,7 @@ int vmx_set_cr4(struct emys_vcpu *vcpu, u64 cr4)
 	u64 old = vmx_get_cr4(vcpu);
 	int r;
 
-	if (!vmx_cr4_valid(vcpu, cr4))
+	if (!vmx_cr4_valid(vcpu, cr4) || !nested_cr4_valid(vcpu, cr4))
 		return -EINVAL;
 	if ((vcpu->msrs.efer & EFER_LMA) && !(cr4 & X86_CR4_PAE))
 		return -EINVAL;

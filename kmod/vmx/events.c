@@ -118,6 +118,7 @@ void vmx_events_after_exit(struct emys_vcpu *vcpu)
 		ev->exception.has_error = info & VECTORING_INFO_DELIVER_CODE_MASK;
 		ev->exception.error = ev->exception.has_error ?
 				      vmcs_read32(IDT_VECTORING_ERROR_CODE) : 0;
+		vmx->exit.idt_error = ev->exception.error;
 		break;
 	case INTR_TYPE_SOFT_INTR:
 		vmx->event_insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
@@ -231,6 +232,9 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 		vcpu->vmx.user_irq_valid = false;
 		return vcpu->vmx.user_irq;
 	}
+	/* Those that are an exit to L1 are no interrupts of L2's. */
+	if (unlikely(vcpu->vmx.l2) && nested_interrupt_exits(vcpu))
+		return -1;
 	if (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm)) {
 		if (can)
 			ext = pic_ack(vcpu->vm);
@@ -242,7 +246,7 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 		write_rvi(vcpu, max_irr);
 		return ext;
 	}
-	if (vmx_caps.tpr_shadow) {
+	if (vmx_caps.tpr_shadow && !vcpu->vmx.l2) {
 		u32 tpr = lapic_get_cr8(vcpu), threshold = 0;
 
 		/* Exit when the guest lowers TPR below what holds an interrupt back. */
@@ -291,7 +295,7 @@ static void hold_interrupts(struct emys_vcpu *vcpu)
 {
 	if (vcpu->lapic && vcpu->lapic->apicv)
 		write_rvi(vcpu, -1);
-	else if (vcpu->lapic && vmx_caps.tpr_shadow)
+	else if (vcpu->lapic && vmx_caps.tpr_shadow && !vcpu->vmx.l2)
 		vmcs_write32(TPR_THRESHOLD, 0);
 	vmx_exec_update(vcpu, 0, CPU_BASED_INTR_WINDOW_EXITING |
 			(vmx_caps.vnmi ? CPU_BASED_NMI_WINDOW_EXITING : 0));
@@ -315,7 +319,9 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 		ev->nmi_pending = min_t(u32, 2, ev->nmi_pending +
 					atomic_xchg(&vcpu->nmi_queued, 0));
 
-	if (ev->exception.injected) {
+	if (unlikely(vmx->inject_raw)) {
+		/* What vmcs12 has to be injected is in the VMCS. */
+	} else if (ev->exception.injected) {
 		put_off(ev);
 		write_exception(vcpu);
 	} else if (ev->exception.pending) {
@@ -341,7 +347,7 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 			return;
 		}
 	}
-	if (ev->nmi_pending) {
+	if (ev->nmi_pending && !(unlikely(vmx->l2) && nested_nmi_exits(vcpu))) {
 		if (!busy && nmi_allowed(vcpu)) {
 			ev->nmi_pending--;
 			ev->nmi_injected = true;
@@ -352,7 +358,7 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 	}
 
 	can = !busy && vmx_interrupt_allowed(vcpu);
-	if (unlikely(ev->interrupt.waiting)) {
+	if (unlikely(ev->interrupt.waiting) && !(vmx->l2 && nested_interrupt_exits(vcpu))) {
 		if (can) {
 			ev->interrupt.waiting = false;
 			inject_interrupt(vcpu, ev->interrupt.waiting_nr);

@@ -249,15 +249,15 @@ static const exit_fn fast_exits[] = {
 	[EXIT_REASON_INVD] = fast_skip,
 	[EXIT_REASON_RDPMC] = fast_gp,
 	[EXIT_REASON_VMCALL] = fast_vmcall,
-	[EXIT_REASON_VMCLEAR] = fast_ud,
-	[EXIT_REASON_VMLAUNCH] = fast_ud,
-	[EXIT_REASON_VMPTRLD] = fast_ud,
-	[EXIT_REASON_VMPTRST] = fast_ud,
-	[EXIT_REASON_VMREAD] = fast_ud,
-	[EXIT_REASON_VMRESUME] = fast_ud,
-	[EXIT_REASON_VMWRITE] = fast_ud,
-	[EXIT_REASON_VMOFF] = fast_ud,
-	[EXIT_REASON_VMON] = fast_ud,
+	[EXIT_REASON_VMCLEAR] = nested_fast_insn,
+	[EXIT_REASON_VMLAUNCH] = nested_fast_insn,
+	[EXIT_REASON_VMPTRLD] = nested_fast_insn,
+	[EXIT_REASON_VMPTRST] = nested_fast_insn,
+	[EXIT_REASON_VMREAD] = nested_fast_insn,
+	[EXIT_REASON_VMRESUME] = nested_fast_insn,
+	[EXIT_REASON_VMWRITE] = nested_fast_insn,
+	[EXIT_REASON_VMOFF] = nested_fast_insn,
+	[EXIT_REASON_VMON] = nested_fast_insn,
 	[EXIT_REASON_CR_ACCESS] = fast_cr,
 	[EXIT_REASON_DR_ACCESS] = vmx_handle_dr,
 	[EXIT_REASON_IO_INSTRUCTION] = vmx_fast_io,
@@ -272,8 +272,8 @@ static const exit_fn fast_exits[] = {
 	[EXIT_REASON_WBINVD] = fast_skip,
 	[EXIT_REASON_XSETBV] = fast_xsetbv,
 	[EXIT_REASON_APIC_WRITE] = fast_apic_write,
-	[EXIT_REASON_INVEPT] = fast_ud,
-	[EXIT_REASON_INVVPID] = fast_ud,
+	[EXIT_REASON_INVEPT] = nested_fast_insn,
+	[EXIT_REASON_INVVPID] = nested_fast_insn,
 	[EXIT_REASON_INVPCID] = fast_ud,
 	[EXIT_REASON_RDTSCP] = fast_ud,
 	[EXIT_REASON_VMFUNC] = fast_ud,
@@ -342,6 +342,11 @@ int vmx_fast_exit(struct emys_vcpu *vcpu, u32 reason)
 
 	BUILD_BUG_ON(STAT(exits) != 0);
 	count_exit(vcpu, reason);
+	if (unlikely(vcpu->vmx.l2)) {
+		next = nested_fast_exit(vcpu, reason);
+		if (next != NESTED_L0)
+			return unlikely(vcpu->vmx.shutdown) ? VMX_EXIT_LEAVE : next;
+	}
 	if (unlikely(reason >= ARRAY_SIZE(fast_exits)) || !fast_exits[reason])
 		return VMX_EXIT_PENDING;
 	next = fast_exits[reason](vcpu);
@@ -508,6 +513,17 @@ static const exit_fn slow_exits[] = {
 	[EXIT_REASON_IO_INSTRUCTION] = vmx_handle_io,
 	[EXIT_REASON_MONITOR_TRAP_FLAG] = vmx_handle_debug,
 	[EXIT_REASON_PAUSE_INSTRUCTION] = handle_pause,
+	[EXIT_REASON_VMCLEAR] = nested_slow_insn,
+	[EXIT_REASON_VMLAUNCH] = nested_slow_insn,
+	[EXIT_REASON_VMPTRLD] = nested_slow_insn,
+	[EXIT_REASON_VMPTRST] = nested_slow_insn,
+	[EXIT_REASON_VMREAD] = nested_slow_insn,
+	[EXIT_REASON_VMRESUME] = nested_slow_insn,
+	[EXIT_REASON_VMWRITE] = nested_slow_insn,
+	[EXIT_REASON_VMOFF] = nested_slow_insn,
+	[EXIT_REASON_VMON] = nested_slow_insn,
+	[EXIT_REASON_INVEPT] = nested_slow_insn,
+	[EXIT_REASON_INVVPID] = nested_slow_insn,
 	[EXIT_REASON_APIC_ACCESS] = handle_apic_access,
 	[EXIT_REASON_EPT_VIOLATION] = handle_ept_violation,
 	[EXIT_REASON_EPT_MISCONFIG] = handle_ept_misconfig,
@@ -529,7 +545,13 @@ static int handle_entry_failure(struct emys_vcpu *vcpu)
 int vmx_handle_exit(struct emys_vcpu *vcpu)
 {
 	u32 reason = vcpu->vmx.exit.reason;
+	int next;
 
+	if (unlikely(vcpu->vmx.l2)) {
+		next = nested_slow_exit(vcpu);
+		if (next != NESTED_L0)
+			return next;
+	}
 	if (unlikely(reason & EMYS_EXIT_REASON_FAILED))
 		return handle_entry_failure(vcpu);
 	if (likely(reason < ARRAY_SIZE(slow_exits)) && slow_exits[reason])

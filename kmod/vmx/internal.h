@@ -40,6 +40,12 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
 #define VMX_CR4_OWNED	(X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PCE | X86_CR4_PGE | \
 			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
 
+/*
+ * Exceptions that must exit. #DB and #AC loop in microcode when their delivery faults the same
+ * way again, or a guest could hold the CPU for ever; a machine check is the host's.
+ */
+#define VMX_EXCEPTIONS	(BIT(1) | BIT(17) | BIT(18))
+
 /* EFER bits emys knows; a guest gets those of its CPUID. */
 #define VMX_EFER_BITS	((u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
 
@@ -150,6 +156,8 @@ void vmx_vpid_exit(void);
 u64 vmx_eptp(struct emys_vcpu *vcpu);
 /* A VMCS region, its MSR bitmap (all exits) and VPID. May sleep. -ENOMEM: nothing is kept. */
 int vmx_vmcs_alloc(struct vmx_vmcs *vmcs);
+/* Give it the controls and host state that no guest changes. Outside vmx_vmcs_get() and put. */
+void vmx_vmcs_setup(struct emys_vcpu *vcpu, struct vmx_vmcs *vmcs);
 /* Of one that is not loaded anywhere; none at all is fine. */
 void vmx_vmcs_free(struct vmx_vmcs *vmcs);
 void vmx_exec_update(struct emys_vcpu *vcpu, u32 set, u32 clear);

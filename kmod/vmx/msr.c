@@ -120,7 +120,11 @@ static bool plain_there(const struct emys_vcpu *vcpu, const struct msr_plain *p,
 
 static int plain_write(struct emys_vcpu *vcpu, const struct msr_plain *p, u64 val, bool host)
 {
-	if (!plain_there(vcpu, p, host) || (val & ~p->mask))
+	u64 mask = p->mask;
+
+	if (p->index == MSR_IA32_FEAT_CTL && (host ? nested_offered() : vcpu->feat.has_vmx))
+		mask |= FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
+	if (!plain_there(vcpu, p, host) || (val & ~mask))
 		return -EPERM;
 	if (p->rule == PLAIN_CANONICAL && !canonical(val))
 		return -EPERM;
@@ -502,6 +506,10 @@ int msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val, bool host)
 	case MSR_IA32_DEBUGCTLMSR:
 		*val = 0;
 		return 0;
+	case MSR_IA32_VMX_BASIC ... MSR_IA32_VMX_VMFUNC:
+		if (!host && !f->has_vmx)
+			return -EPERM;
+		return nested_msr_read(vcpu, msr, val);
 	default:
 		break;
 	}
@@ -655,6 +663,8 @@ int msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host)
 	case MSR_IA32_DEBUGCTLMSR:
 		/* Branch records and single-step on branches are not there; asking is harmless. */
 		return val & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF) ? -EPERM : 0;
+	case MSR_IA32_VMX_BASIC ... MSR_IA32_VMX_VMFUNC:
+		return host ? nested_msr_write(vcpu, msr, val) : -EPERM;
 	default:
 		break;
 	}
@@ -748,6 +758,6 @@ int msr_feature_read(u32 msr, u64 *val)
 		*val = 0;
 		return 0;
 	default:
-		return -EINVAL;
+		return nested_msr_feature(msr, val);
 	}
 }

@@ -48,8 +48,8 @@ static u32 host_spec_ctrl(void)
 	return this_cpu_read(x86_spec_ctrl_current);
 }
 
-/* Host state of the VMCS that belongs to this CPU, then what belongs to this task. */
-static void host_state(struct emys_vcpu *vcpu, struct section *s)
+/* Host state of the current VMCS: what belongs to this CPU, then what belongs to this task. */
+static void host_state(struct emys_vcpu *vcpu)
 {
 	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 	int cpu = smp_processor_id();
@@ -96,6 +96,10 @@ static void host_state(struct emys_vcpu *vcpu, struct section *s)
 		vmcs_writel(HOST_FS_BASE, val);
 		vmcs->host_fs_base = val;
 	}
+}
+
+static void host_segments(struct section *s)
+{
 	savesegment(ds, s->ds);
 	savesegment(es, s->es);
 	savesegment(fs, s->fs);
@@ -103,23 +107,33 @@ static void host_state(struct emys_vcpu *vcpu, struct section *s)
 	store_ldt(s->ldt);
 }
 
+static void flush_ept(struct emys_vcpu *vcpu, u64 eptp)
+{
+	unsigned long type = vmx_caps.invept_context ? VMX_EPT_EXTENT_CONTEXT :
+						       VMX_EPT_EXTENT_GLOBAL;
+
+	if (vmx_insn_invept(type, eptp))
+		emys_vm_broken(vcpu->vm, "INVEPT failed");
+	vcpu->stats.tlb_flushes++;
+}
+
 /* The TLB holds nothing of this vCPU that the page tables no longer say. */
 static void flush_tlb(struct emys_vcpu *vcpu)
 {
 	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
-	struct ept_root *ept = &vcpu->vm->mem.ept;
-	u64 *seen = this_cpu_ptr(vcpu->vm->vmx.seen_gen);
 	int cpu = smp_processor_id();
-	u64 gen = ept_gen(ept);
 
-	if (unlikely(*seen != gen)) {
-		unsigned long type = vmx_caps.invept_context ? VMX_EPT_EXTENT_CONTEXT :
-							       VMX_EPT_EXTENT_GLOBAL;
+	if (unlikely(vmcs->derived)) {
+		if (mem_derived_behind(vmcs->derived))
+			flush_ept(vcpu, mem_derived_eptp(vmcs->derived));
+	} else {
+		u64 *seen = this_cpu_ptr(vcpu->vm->vmx.seen_gen);
+		u64 gen = ept_gen(&vcpu->vm->mem.ept);
 
-		if (vmx_insn_invept(type, vmx_eptp(vcpu)))
-			emys_vm_broken(vcpu->vm, "INVEPT failed");
-		*seen = gen;
-		vcpu->stats.tlb_flushes++;
+		if (unlikely(*seen != gen)) {
+			*seen = gen;
+			flush_ept(vcpu, vmx_eptp(vcpu));
+		}
 	}
 	/* Another CPU may have run this vCPU since: INVLPGs done there were not done here. */
 	if (unlikely(vmcs->tlb_cpu != cpu)) {
@@ -127,6 +141,14 @@ static void flush_tlb(struct emys_vcpu *vcpu)
 			emys_vm_broken(vcpu->vm, "INVVPID failed");
 		vmcs->tlb_cpu = cpu;
 	}
+}
+
+static void perf_host(struct vmx_vmcs *vmcs, u64 val)
+{
+	if (val == vmcs->host_perf)
+		return;
+	vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, val);
+	vmcs->host_perf = val;
 }
 
 /*
@@ -148,9 +170,8 @@ static void perf_off(struct emys_vcpu *vcpu, struct section *s)
 		s->perf = val;
 		if (val)
 			raw_wrmsr(MSR_CORE_PERF_GLOBAL_CTRL, 0);
-	} else if (val != vmcs->host_perf) {
-		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, val);
-		vmcs->host_perf = val;
+	} else {
+		perf_host(vmcs, val);
 	}
 	/* Some CPUs go on with a record that had begun. */
 	if (val && vmx_caps.pebs) {
@@ -211,7 +232,8 @@ static int section_enter(struct emys_vcpu *vcpu, struct section *s)
 	vmx->in_section = true;
 	vmx->cur->launched = false;
 	usermsr_enter(vcpu, vmx_own_resident());
-	host_state(vcpu, s);
+	host_state(vcpu);
+	host_segments(s);
 	perf_off(vcpu, s);
 	mitigate_entry(vcpu, s);
 	s->host_kernel_gs = raw_rdmsr(MSR_KERNEL_GS_BASE);
@@ -276,6 +298,10 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 	vmx->in_section = false;
 	vmx->nest = 0;
 	vmx_own_set_vcpu(NULL);
+	if (unlikely(vmx->other)) {
+		vmx_insn_vmclear(vmx->other->pa);
+		vmx->other = NULL;
+	}
 	vmx_own_leave(vmx->cur->pa);
 
 	/* The exit left GDTR and TR with fixed limits, LDTR and the data segments empty. */
@@ -312,6 +338,32 @@ static void write_dirty(struct emys_vcpu *vcpu)
 	if (vmx->dirty & VMX_AV_INTR)
 		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, vmx->intr_shadow);
 	vmx->dirty = 0;
+}
+
+void vmx_switch(struct emys_vcpu *vcpu, struct vmx_vmcs *to)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+
+	if (vmx->dirty) {
+		vmx_vmcs_get(vcpu);
+		write_dirty(vcpu);
+		vmx_vmcs_put(vcpu);
+	}
+	vmx->avail = 0;
+	if (vmx->in_section) {
+		if (vmx->other != to)
+			to->launched = false;
+		vmx->other = vmx->cur;
+		vmx->cur = to;
+		if (unlikely(vmx_insn_vmptrld(to->pa)))
+			emys_vm_broken(vcpu->vm, "VMPTRLD failed");
+		host_state(vcpu);
+		if (vmx_caps.perf_load)
+			perf_host(to, vmx->other->host_perf);
+	} else {
+		WARN_ON_ONCE(vmx->nest);
+		vmx->cur = to;
+	}
 }
 
 /*
@@ -370,6 +422,8 @@ static int section_run(struct emys_vcpu *vcpu, struct section *s)
 			return EMYS_RESUME;
 		if (emys_vcpu_take(vcpu, EMYS_REQ_EVENT))
 			vmx->events_check = true;
+		if (unlikely(vmx->l2) && !nested_before_entry(vcpu))
+			return VMX_EXIT_LEAVE;
 		if (vmx->events_check)
 			vmx_events_before_entry(vcpu);
 		if (vmx->dirty)
@@ -391,6 +445,8 @@ static int section_run(struct emys_vcpu *vcpu, struct section *s)
 		vmx->exit.reason = vmcs_read32(VM_EXIT_REASON);
 		if (unlikely(vmx->exit.reason & EMYS_EXIT_REASON_FAILED))
 			return enter_refused(vcpu);
+		if (unlikely(vmx->l2))
+			nested_entered(vcpu);
 		vmx_events_after_exit(vcpu);
 		next = vmx_fast_exit(vcpu, vmx->exit.reason);
 		if (next != EMYS_RESUME)

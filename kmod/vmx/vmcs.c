@@ -68,7 +68,7 @@ void vmx_vmcs_put(struct emys_vcpu *vcpu)
 
 void vmx_exec_update(struct emys_vcpu *vcpu, u32 set, u32 clear)
 {
-	u32 val = (vcpu->vmx.cur->exec & ~clear) | set;
+	u32 val = (vcpu->vmx.cur->exec & ~clear) | set | vcpu->vmx.cur->exec_keep;
 
 	if (val == vcpu->vmx.cur->exec)
 		return;
@@ -162,11 +162,7 @@ static void init_controls(struct emys_vcpu *vcpu)
 	vmcs_write32(VM_EXIT_CONTROLS, vmx_caps.exit);
 	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry);
 
-	/*
-	 * #DB and #AC loop in microcode when their delivery faults the same way
-	 * again: they must exit, or a guest could hold the CPU for ever.
-	 */
-	vmcs_write32(EXCEPTION_BITMAP, BIT(1) | BIT(17) | BIT(18));
+	vmcs_write32(EXCEPTION_BITMAP, VMX_EXCEPTIONS);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write32(CR3_TARGET_COUNT, 0);
@@ -248,6 +244,20 @@ void vmx_vmcs_free(struct vmx_vmcs *vmcs)
 	memset(vmcs, 0, sizeof(*vmcs));
 }
 
+void vmx_vmcs_setup(struct emys_vcpu *vcpu, struct vmx_vmcs *vmcs)
+{
+	struct vmx_vmcs *cur = vcpu->vmx.cur;
+
+	vcpu->vmx.cur = vmcs;
+	vmx_vmcs_get(vcpu);
+	/* CLEAR makes the region a VMCS; then it is loaded afresh. */
+	vmx_insn_vmclear(vmcs->pa);
+	vmx_insn_vmptrld(vmcs->pa);
+	init_controls(vcpu);
+	vmx_vmcs_put(vcpu);
+	vcpu->vmx.cur = cur;
+}
+
 int vmx_vcpu_init(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
@@ -262,12 +272,7 @@ int vmx_vcpu_init(struct emys_vcpu *vcpu)
 	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
 		vmx_msr_passthrough(vcpu, passed_msrs[i], true, true);
 	vmx_msr_passthrough(vcpu, MSR_IA32_TSC, true, false);
-	vmx_vmcs_get(vcpu);
-	/* CLEAR makes the region a VMCS; then it is loaded afresh. */
-	vmx_insn_vmclear(vmx->cur->pa);
-	vmx_insn_vmptrld(vmx->cur->pa);
-	init_controls(vcpu);
-	vmx_vmcs_put(vcpu);
+	vmx_vmcs_setup(vcpu, &vmx->vmcs01);
 	return 0;
 }
 

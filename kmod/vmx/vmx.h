@@ -99,11 +99,15 @@ struct vmx_vmcs {
 	unsigned long host_cr3, host_cr4, host_fs_base;	/* last written */
 	u64 host_perf;			/* likewise, IA32_PERF_GLOBAL_CTRL */
 	u32 exec, exec2;		/* controls in it */
+	u32 exec_keep;			/* of exec: windows and the like that L1 wants for L2 */
+	struct mem_derived *derived;	/* the EPT it runs on, NULL = the VM's own */
 };
 
 struct vmx_vcpu {
 	struct vmx_vmcs vmcs01;
 	struct vmx_vmcs *cur;		/* the one that runs; NULL before it is made */
+	struct vmx_vmcs *other;		/* likewise loaded in this section, NULL none */
+	bool l2;			/* the guest's guest runs: cur is vmcs02, see nested/ */
 	bool in_section;		/* it is current on this CPU, interrupts off */
 	unsigned int nest;		/* vmx_vmcs_get() depth */
 	unsigned long irqflags;		/* of the outermost vmx_vmcs_get() */
@@ -115,16 +119,21 @@ struct vmx_vcpu {
 	u32 cs_ar, ss_ar;
 	u32 intr_shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	u64 cr0_owned, cr4_owned;	/* bits the guest changes without exit */
+	struct {
+		u64 mask, shadow;	/* what L1 keeps of L2's register, 0 while L1 runs */
+	} cr0_l1, cr4_l1;
 
 	struct vmx_exit exit;
 	bool events_check;		/* events.c has something to look at before entry */
 	bool injected;			/* the last entry delivered an event */
+	bool inject_raw;		/* the next one delivers what is in the VMCS already */
 	bool shutdown;			/* a fault while delivering #DF */
 	u8 event_insn_len;		/* of the software event to replay */
 	bool tpr_exit;			/* MOV to CR8 was done, the VMM is to be told */
 	bool user_irq_valid;		/* KVM_INTERRUPT waits */
 	u8 user_irq;
-	u64 tsc_offset;
+	u64 tsc_offset;			/* of L1 */
+	bool tsc_offset_moved;		/* while L2 ran: vmcs01 has the old one */
 	bool spec_ctrl_passed;		/* the guest writes SPEC_CTRL without exit */
 	bool dr_loaded;			/* the guest's debug registers are in the CPU */
 	bool dr_wanted;			/* a breakpoint is on: load them for each section */
@@ -141,7 +150,8 @@ struct emys_features {
 	u64 xss_allowed;
 	bool has_1g, has_xsave, has_pcid, has_x2apic, has_tsc_deadline, has_tsc_adjust,
 	     has_rdtscp, has_rdpid, has_invpcid, has_spec_ctrl, has_ibpb, has_arch_caps, has_mtrr,
-	     has_mce, has_pat, has_xsaves, has_long_mode, has_syscall, has_fsgsbase, has_kvmclock;
+	     has_mce, has_pat, has_vmx, has_xsaves,
+	     has_long_mode, has_syscall, has_fsgsbase, has_kvmclock;
 	u32 kvm_leaf;			/* 0x40000000-style base of the KVM leaf, 0 none */
 	u32 kvm_features;
 };
@@ -207,6 +217,12 @@ void vmx_mmio_destroy(struct emys_vcpu *vcpu);
 #define VMX_EXIT_LEAVE		4	/* inside vmx/ only: finished, the section ends */
 #define VMX_EXIT_HOST_IRQ	3	/* inside vmx/ only: the host has an interrupt to take */
 int vmx_run(struct emys_vcpu *vcpu);
+/*
+ * Run on @to from now on: what was changed of the guest's state is written to the VMCS that
+ * ran so far, and nothing is known of the new one's. [V]; in the section, or outside of
+ * vmx_vmcs_get() and put.
+ */
+void vmx_switch(struct emys_vcpu *vcpu, struct vmx_vmcs *to);
 /* Finish the last exit. May sleep. enum emys_next or -errno. */
 int vmx_handle_exit(struct emys_vcpu *vcpu);
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* VMX for the guest: on and off, what it offers, what it fixes in the control registers. */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+
+#include "../emys.h"
+#include "internal.h"
+
+static bool nested;
+module_param(nested, bool, 0444);
+MODULE_PARM_DESC(nested, "Let guests be hypervisors: offer VMX in their CPUID (default off)");
+
+/* What a vCPU with every feature in its CPUID has at most. */
+static struct nested_caps caps_max __ro_after_init;
+
+/* Of the CPU's, but not offered: emys does not give them to L2. */
+#define PROC2_WITHHELD	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
+			 SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_ENABLE_VMFUNC | \
+			 SECONDARY_EXEC_SHADOW_VMCS | SECONDARY_EXEC_ENABLE_PML)
+#define ENTRY_WITHHELD	(VM_ENTRY_LOAD_BNDCFGS | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
+#define EXIT_WITHHELD	(VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
+
+void __init nested_init(void)
+{
+	struct nested_caps hw = { };
+	u64 val;
+	u32 msr;
+
+	if (!nested)
+		return;
+	for (msr = MSR_IA32_VMX_BASIC; msr <= MSR_IA32_VMX_VMFUNC; msr++)
+		if (!rdmsrq_safe(msr, &val))
+			nested_caps_put(&hw, msr, val);
+	nested_caps_init(&caps_max, &hw);
+	caps_max.proc2.may &= ~PROC2_WITHHELD;
+	caps_max.entry.may &= ~ENTRY_WITHHELD;
+	caps_max.exit.may &= ~EXIT_WITHHELD;
+	caps_max.pin.may &= ~PIN_BASED_POSTED_INTR;
+	caps_max.vmfunc = 0;
+	caps_max.misc &= ~(NESTED_MISC_WAIT_SIPI | NESTED_MISC_SHUTDOWN);
+}
+
+bool nested_offered(void)
+{
+	return nested;
+}
+
+int nested_vcpu_init(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n;
+
+	if (!nested)
+		return 0;
+	n = kzalloc(sizeof(*n), GFP_KERNEL_ACCOUNT);
+	if (!n)
+		return -ENOMEM;
+	n->caps = caps_max;
+	n->ptr = NESTED_NO_VMCS;
+	vcpu->nested = n;
+	return 0;
+}
+
+void nested_vcpu_destroy(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->nested)
+		return;
+	vcpu->vmx.l2 = false;
+	vcpu->vmx.cur = &vcpu->vmx.vmcs01;
+	nested_vmx_off(vcpu);
+	kfree(vcpu->nested);
+	vcpu->nested = NULL;
+}
+
+int nested_vmx_on(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	int r;
+
+	n->v12 = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!n->v12)
+		return -ENOMEM;
+	r = vmx_vmcs_alloc(&n->vmcs02);
+	if (r) {
+		free_page((unsigned long)n->v12);
+		n->v12 = NULL;
+		return r;
+	}
+	vmx_vmcs_setup(vcpu, &n->vmcs02);
+	n->vmxon = true;
+	n->ptr = NESTED_NO_VMCS;
+	return 0;
+}
+
+void nested_vmx_off(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	if (!n->vmxon)
+		return;
+	n->vmxon = false;
+	n->ptr = NESTED_NO_VMCS;
+	nested_pages_put(vcpu);
+	nested_ept_put(vcpu);
+	vmx_vmcs_free(&n->vmcs02);
+	free_page((unsigned long)n->v12);
+	n->v12 = NULL;
+}
+
+void nested_leave(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->nested || !vcpu->nested->vmxon)
+		return;
+	if (vcpu->vmx.l2)
+		nested_abandon(vcpu);
+	nested_vmx_off(vcpu);
+}
+
+bool nested_has_vmx(const struct emys_vcpu *vcpu)
+{
+	return vcpu->nested && vcpu->feat.has_vmx;
+}
+
+/* -- what VMX operation fixes ---------------------------------------------------------------- */
+
+static bool fixed_ok(u64 val, u64 fixed0, u64 fixed1)
+{
+	return (val & fixed0) == fixed0 && !(val & ~fixed1);
+}
+
+bool nested_cr0_allows_vmxon(const struct emys_vcpu *vcpu, u64 cr0)
+{
+	const struct nested_caps *c = &vcpu->nested->caps;
+
+	return fixed_ok(cr0, c->cr0_fixed0, c->cr0_fixed1);
+}
+
+bool nested_cr4_allows_vmxon(const struct emys_vcpu *vcpu, u64 cr4)
+{
+	const struct nested_caps *c = &vcpu->nested->caps;
+
+	return fixed_ok(cr4, c->cr4_fixed0, c->cr4_fixed1);
+}
+
+bool nested_cr0_valid(const struct emys_vcpu *vcpu, u64 cr0)
+{
+	const struct nested_vcpu *n = vcpu->nested;
+	u64 fixed0;
+
+	if (!n || !n->vmxon)
+		return true;
+	fixed0 = n->caps.cr0_fixed0;
+	if (vcpu->vmx.l2 && (vmcs12_proc2(n->v12) & SECONDARY_EXEC_UNRESTRICTED_GUEST))
+		fixed0 &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	return fixed_ok(cr0, fixed0, n->caps.cr0_fixed1);
+}
+
+bool nested_cr4_valid(const struct emys_vcpu *vcpu, u64 cr4)
+{
+	if (!vcpu->nested || !vcpu->nested->vmxon)
+		return true;
+	return nested_cr4_allows_vmxon(vcpu, cr4);
+}
+
+/* -- MSRs --------------------------------------------------------------------------------------- */
+
+int nested_msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val)
+{
+	if (!vcpu->nested || nested_caps_get(&vcpu->nested->caps, msr, val))
+		return -EPERM;
+	return 0;
+}
+
+int nested_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	if (!n || n->vmxon || nested_caps_set(&n->caps, &caps_max, msr, val))
+		return -EPERM;
+	return 0;
+}
+
+int nested_msr_feature(u32 msr, u64 *val)
+{
+	return nested && !nested_caps_get(&caps_max, msr, val) ? 0 : -EINVAL;
+}
+
+void nested_cpuid_changed(struct emys_vcpu *vcpu)
+{
+	const struct emys_features *f = &vcpu->feat;
+	struct nested_cpuid cpuid = {
+		.cr4 = ~f->cr4_reserved,
+		.rdtscp = f->has_rdtscp || f->has_rdpid,
+		.invpcid = f->has_invpcid,
+		.xsaves = f->has_xsaves,
+	};
+
+	if (vcpu->nested)
+		nested_caps_cpuid(&vcpu->nested->caps, &caps_max, &cpuid);
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMLAUNCH and VMRESUME of L1: vmcs02 is made of vmcs01's needs and vmcs12's wishes.
+ * SDM volume 3, chapter "VM Entries".
+ */
+#include "../emys.h"
+#include "../trace.h"
+#include "fields.h"
+#include "internal.h"
+
+static void fill_env(struct emys_vcpu *vcpu, struct vmcs12_env *env)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	*env = (struct vmcs12_env) {
+		.caps = &n->caps,
+		.vmptr = n->ptr,
+		.efer = vcpu->feat.efer_allowed,
+		.maxphyaddr = vcpu->feat.maxphyaddr,
+		.linear_bits = 48,
+		.ia32e = vcpu->msrs.efer & EFER_LMA,
+	};
+}
+
+/* The region that the VMCS link pointer names is a shadow VMCS if, and only if, there are such. */
+static bool link_ok(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+{
+	bool shadow = vmcs12_proc2(v) & SECONDARY_EXEC_SHADOW_VMCS;
+	u32 rev;
+
+	if (v->vmcs_link_pointer == VMCS12_NONE)
+		return true;
+	if (mem_read(vcpu->vm, v->vmcs_link_pointer, &rev, sizeof(rev)))
+		return false;
+	return rev == (VMCS12_REVISION | (shadow ? VMCS12_SHADOW : 0));
+}
+
+/* PDPTEs of an L2 without EPT, as MOV to CR3 loads them. */
+static const char *read_pdptes(struct emys_vcpu *vcpu, const struct vmcs12 *v,
+			       const struct vmcs12_env *env, u64 pdpte[4])
+{
+	if (mem_read(vcpu->vm, v->guest_cr3 & 0xffffffe0, pdpte, 4 * sizeof(*pdpte)))
+		return "PDPTEs outside memory";
+	return vmcs12_check_pdptes(pdpte, env);
+}
+
+/* -- controls ---------------------------------------------------------------------------------- */
+
+static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
+	u32 want = v->cpu_based_vm_exec_control;
+	u32 exec = (vmx_caps.proc & ~CPU_BASED_TPR_SHADOW) |
+		   (want & ~(CPU_BASED_TPR_SHADOW | CPU_BASED_USE_IO_BITMAPS));
+
+	if (want & CPU_BASED_TPR_SHADOW) {
+		exec |= CPU_BASED_TPR_SHADOW;
+		exec &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
+		exec |= want & (CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
+		vmcs_write32(TPR_THRESHOLD, v->tpr_threshold);
+	}
+	vmcs->exec = exec;
+	vmcs->exec_keep = want & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING |
+				  CPU_BASED_MOV_DR_EXITING | CPU_BASED_MONITOR_TRAP_FLAG);
+	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, exec);
+}
+
+/* Of the secondary controls, those that L2 has when L1 says so, and those of the host's. */
+#define PROC2_L1	(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
+			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_DESC | \
+			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_WBINVD_EXITING | \
+			 SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING)
+#define PROC2_L0	(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST | \
+			 SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING | \
+			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_ENCLS_EXITING)
+
+static void load_proc2(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
+
+	vmcs->exec2 = (vcpu->vmx.vmcs01.exec2 & PROC2_L0) | (vmcs12_proc2(v) & PROC2_L1);
+	if (!vmcs->vpid)
+		vmcs->exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	/* An L2 that L1 lets at its own APIC finds it where L1 does. */
+	vmcs->exec2 |= vcpu->vmx.vmcs01.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmcs->exec2);
+	if (vmcs->exec2 & SECONDARY_EXEC_XSAVES)
+		vmcs_write64(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
+}
+
+static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
+	u32 pin = vmx_caps.pin | (v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER);
+	u32 i;
+
+	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, pin);
+	load_proc(vcpu, v);
+	load_proc2(vcpu, v);
+	nested_pages_load(vcpu);
+	vmcs_write32(EXCEPTION_BITMAP, VMX_EXCEPTIONS | v->exception_bitmap);
+	vmcs_write32(PAGE_FAULT_ERROR_CODE_MASK, v->page_fault_error_code_mask);
+	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, v->page_fault_error_code_match);
+	vmcs_write32(CR3_TARGET_COUNT, v->cr3_target_count);
+	for (i = 0; i < v->cr3_target_count; i++)
+		__vmcs_write(CR3_TARGET_VALUE0 + 2 * i, nested_cr3_target(v, i));
+	vmcs_write64(TSC_OFFSET, vcpu->vmx.tsc_offset + nested_tsc_offset(v));
+	/* The CPU tells one address space of L2 from another by VPID alone. */
+	if (!(vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_VPID) ||
+	    n->vpid12 != v->virtual_processor_id)
+		vmcs->tlb_cpu = -1;
+	n->vpid12 = v->virtual_processor_id;
+	n->timer_on = pin & PIN_BASED_VMX_PREEMPTION_TIMER;
+	if (n->timer_on)
+		n->timer_deadline = (rdtsc() >> nested_timer_rate(&n->caps)) +
+				    v->vmx_preemption_timer_value;
+}
+
+/* -- guest state ------------------------------------------------------------------------------- */
+
+static u64 guest_efer(const struct vmcs12 *v, u64 efer)
+{
+	if (v->vm_entry_controls & VM_ENTRY_LOAD_IA32_EFER)
+		return v->guest_ia32_efer;
+	if (v->vm_entry_controls & VM_ENTRY_IA32E_MODE)
+		return efer | EFER_LMA | EFER_LME;
+	return efer & ~(u64)(EFER_LMA | EFER_LME);
+}
+
+static void load_guest(struct emys_vcpu *vcpu, const struct vmcs12 *v, const u64 *pdpte)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	u64 dr7 = vcpu->dr.dr7, debugctl = n->l1_debugctl;
+
+#define LOAD(encoding, member)	__vmcs_write(encoding, v->member)
+	NESTED_STATE(LOAD);
+#undef LOAD
+	if (v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS) {
+		dr7 = v->guest_dr7;
+		debugctl = v->guest_ia32_debugctl;
+	}
+	vmx_set_dr7(vcpu, dr7);
+	vmcs_write64(GUEST_IA32_DEBUGCTL, debugctl);
+	if (v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT)
+		vcpu->msrs.pat = v->guest_ia32_pat;
+	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT)
+		vmcs_write64(GUEST_IA32_PAT, vcpu->msrs.pat);
+
+	vmx->cr0_l1.mask = v->cr0_guest_host_mask;
+	vmx->cr0_l1.shadow = v->cr0_read_shadow & v->cr0_guest_host_mask;
+	vmx->cr4_l1.mask = v->cr4_guest_host_mask;
+	vmx->cr4_l1.shadow = v->cr4_read_shadow & v->cr4_guest_host_mask;
+	vcpu->msrs.efer = guest_efer(v, vcpu->msrs.efer);
+	vmx_write_cr4(vcpu, v->guest_cr4);
+	vmx_write_cr0(vcpu, v->guest_cr0);
+	vmcs_writel(GUEST_CR3, v->guest_cr3);
+	vmx->cr3 = v->guest_cr3;
+	vmx->avail |= VMX_AV_CR3;
+	if (pdpte) {
+		vmcs_write64(GUEST_PDPTR0, pdpte[0]);
+		vmcs_write64(GUEST_PDPTR1, pdpte[1]);
+		vmcs_write64(GUEST_PDPTR2, pdpte[2]);
+		vmcs_write64(GUEST_PDPTR3, pdpte[3]);
+	}
+	vmx_set_rip(vcpu, v->guest_rip);
+	vmx_set_gpr(vcpu, 4, v->guest_rsp);
+	vmx_set_rflags(vcpu, v->guest_rflags);
+	vmx->intr_shadow = v->guest_interruptibility_info;
+	vmx->avail |= VMX_AV_INTR;
+	vmx->dirty |= VMX_AV_INTR;
+	/* L2's SYSCALL goes where IA32_STAR and so on say, if its EFER has SCE. */
+	vmx_user_msrs_changed(vcpu);
+}
+
+static void load_event(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+{
+	u32 info = v->vm_entry_intr_info_field;
+
+	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, info & INTR_INFO_VALID_MASK ? info : 0);
+	if (!(info & INTR_INFO_VALID_MASK))
+		return;
+	if (info & INTR_INFO_DELIVER_CODE_MASK)
+		vmcs_write32(VM_ENTRY_EXCEPTION_ERROR_CODE, v->vm_entry_exception_error_code);
+	vmcs_write32(VM_ENTRY_INSTRUCTION_LEN, v->vm_entry_instruction_len);
+	vcpu->vmx.event_insn_len = v->vm_entry_instruction_len;
+	vcpu->vmx.inject_raw = true;
+	vcpu->vmx.injected = true;
+}
+
+/* L1's APIC is emys's alone while L2 runs: the CPU has no virtual interrupts of it to deliver. */
+static void suspend_apic(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	n->apicv01 = vcpu->lapic && vcpu->lapic->apicv;
+	if (n->apicv01)
+		lapic_set_apicv(vcpu, false);
+}
+
+static void enter_l2(struct emys_vcpu *vcpu, const u64 *pdpte)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct vmcs12 *v = n->v12;
+
+	vmx_vmcs_get(vcpu);
+	n->l1_debugctl = vmcs_read64(GUEST_IA32_DEBUGCTL);
+	vmx_vmcs_put(vcpu);
+	suspend_apic(vcpu);
+	if (vcpu->vmx.dr_loaded)
+		vmx_dr_save(vcpu);
+	vmx_switch(vcpu, &n->vmcs02);
+	vcpu->vmx.l2 = true;
+	vmx_vmcs_get(vcpu);
+	nested_ept_load(vcpu);
+	load_controls(vcpu, v);
+	load_guest(vcpu, v, pdpte);
+	load_event(vcpu, v);
+	vmx_vmcs_put(vcpu);
+	n->entry_pending = true;
+	vcpu->vmx.events_check = true;
+}
+
+static int refuse(struct emys_vcpu *vcpu, u32 error, const char *why)
+{
+	trace_emys_nested_refused(vcpu->id, error, why);
+	return nested_fail(vcpu, error);
+}
+
+int nested_enter(struct emys_vcpu *vcpu, bool launch)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct vmcs12 *v = n->v12;
+	struct vmcs12_env env;
+	bool has_ept = vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT;
+	u64 pdpte[4], qual = VMCS12_FAIL_DEFAULT;
+	const char *why;
+	u32 failed;
+	int r;
+
+	fill_env(vcpu, &env);
+	why = vmcs12_check_controls(v, &env);
+	if (why)
+		return refuse(vcpu, VMXERR_ENTRY_CONTROLS, why);
+	why = vmcs12_check_host(v, &env);
+	if (why)
+		return refuse(vcpu, VMXERR_ENTRY_HOST_STATE, why);
+	r = nested_pages_get(vcpu);
+	if (r == -EFAULT)
+		return refuse(vcpu, VMXERR_ENTRY_CONTROLS, "a page outside memory");
+	if (r)
+		return r;
+	if (v->cpu_based_vm_exec_control & CPU_BASED_TPR_SHADOW) {
+		why = vmcs12_check_vtpr(v, nested_vtpr(vcpu));
+		if (why)
+			return refuse(vcpu, VMXERR_ENTRY_CONTROLS, why);
+	}
+	r = nested_ept_get(vcpu);
+	if (r)
+		return r;
+
+	why = vmcs12_check_guest(v, &env, &qual);
+	if (!why && !link_ok(vcpu, v)) {
+		why = "VMCS link pointer: no such region";
+		qual = VMCS12_FAIL_LINK;
+	}
+	if (!why && vmcs12_pae(v)) {
+		pdpte[0] = v->guest_pdptr0;
+		pdpte[1] = v->guest_pdptr1;
+		pdpte[2] = v->guest_pdptr2;
+		pdpte[3] = v->guest_pdptr3;
+		if (!has_ept) {
+			why = read_pdptes(vcpu, v, &env, pdpte);
+			qual = VMCS12_FAIL_PDPTE;
+		}
+	}
+	if (why) {
+		trace_emys_nested_refused(vcpu->id, EXIT_REASON_INVALID_STATE, why);
+		nested_entry_failed(vcpu, EXIT_REASON_INVALID_STATE, qual);
+		return EMYS_RESUME;
+	}
+
+	enter_l2(vcpu, vmcs12_pae(v) ? pdpte : NULL);
+	failed = nested_msr_load(vcpu, v->vm_entry_msr_load_addr, v->vm_entry_msr_load_count,
+				 NESTED_MSR_ENTRY_LOAD);
+	if (failed) {
+		nested_entry_failed(vcpu, EXIT_REASON_MSR_LOAD_FAIL, failed);
+		return EMYS_RESUME;
+	}
+	if (launch)
+		v->launch_state = 1;
+	vcpu->stats.nested_entries++;
+	if (v->guest_activity_state == GUEST_ACTIVITY_HLT &&
+	    !(v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)) {
+		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		n->entry_pending = false;
+	}
+	return EMYS_RESUME;
+}

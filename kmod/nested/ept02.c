@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The page tables of L2: EPT12, which L1 wrote, over EPT01. */
+#include "../emys.h"
+#include "ept12.h"
+#include "internal.h"
+
+static void format_of(const struct emys_vcpu *vcpu, struct ept12_format *f)
+{
+	ept12_format_set(f, vcpu->nested->caps.ept_vpid, vcpu->feat.maxphyaddr);
+}
+
+bool nested_eptp_valid(const struct emys_vcpu *vcpu, u64 eptp)
+{
+	struct ept12_format f;
+
+	format_of(vcpu, &f);
+	return ept12_eptp_valid(&f, eptp);
+}
+
+static int read8(void *ctx, u64 gpa1, u64 *val)
+{
+	struct emys_vcpu *vcpu = ctx;
+
+	return mem_read(vcpu->vm, gpa1, val, sizeof(*val));
+}
+
+static int cmpxchg8(void *ctx, u64 gpa1, u64 old, u64 new)
+{
+	return mem_cmpxchg8(ctx, gpa1, old, new);
+}
+
+static const struct ept12_ops memory_ops = { read8, cmpxchg8 };
+
+static int walk12(struct emys_vcpu *vcpu, u64 eptp, u64 gpa2, u32 access, struct ept12_walk *w)
+{
+	struct ept12_format f;
+
+	format_of(vcpu, &f);
+	return ept12_walk(&f, eptp, gpa2, access, &memory_ops, vcpu, w);
+}
+
+static void leaf_of(const struct ept12_walk *w, struct mem_derived_leaf *leaf)
+{
+	leaf->gpa1 = w->gpa1;
+	leaf->level = w->level;
+	leaf->rights = ept12_map_rights(w);
+}
+
+int nested_ept_get(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	const struct vmcs12 *v = n->v12;
+	struct mem_derived *d;
+
+	if (!n12_proc2(v, SECONDARY_EXEC_ENABLE_EPT)) {
+		nested_ept_put(vcpu);
+		return 0;
+	}
+	if (n->ept02 && n->ept02->key == v->ept_pointer)
+		return 0;
+	d = mem_derived_create(vcpu->vm, v->ept_pointer, v->ept_pointer & EPT12_EPTP_AD);
+	if (IS_ERR(d))
+		return PTR_ERR(d);
+	nested_ept_put(vcpu);
+	n->ept02 = d;
+	return 0;
+}
+
+void nested_ept_put(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	n->vmcs02.derived = NULL;
+	mem_derived_put(n->ept02);
+	n->ept02 = NULL;
+}
+
+void nested_ept_load(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	n->vmcs02.derived = n->ept02;
+	vcpu->gpa_map = n->ept02 ? nested_translate : NULL;
+	vmcs_write64(EPT_POINTER, n->ept02 ? mem_derived_eptp(n->ept02) : vmx_eptp(vcpu));
+}
+
+/* Bits of the CPU's own exit qualification that are as true of EPT12 as of EPT02. */
+#define QUAL_KEPT	GENMASK_ULL(12, 7)
+
+int nested_handle_ept(struct emys_vcpu *vcpu)
+{
+	const struct vmx_exit *e = &vcpu->vmx.exit;
+	struct nested_vcpu *n = vcpu->nested;
+	struct mem_derived_leaf leaf;
+	struct ept12_walk w;
+	u32 access = e->qual & EPT_RWX;
+	u64 seq;
+	int r;
+
+	if (!n->ept02 || e->reason != EXIT_REASON_EPT_VIOLATION)
+		return NESTED_L0;
+	/* "Accessed and Dirty Flags for EPT": the CPU's own accesses to paging structures write. */
+	if ((n->ept02->key & EPT12_EPTP_AD) && (e->qual & (BIT(7) | BIT(8))) == BIT(7))
+		access |= EPT_R | EPT_W;
+	vcpu->stats.nested_ept_violations++;
+	seq = mem_derived_begin(n->ept02);
+	r = walk12(vcpu, n->ept02->key, e->gpa, access, &w);
+	switch (r) {
+	case EPT12_VIOLATION:
+		nested_exit(vcpu, EXIT_REASON_EPT_VIOLATION, w.qual | (e->qual & QUAL_KEPT), 0, 0);
+		return EMYS_RESUME;
+	case EPT12_MISCONFIG:
+		nested_exit(vcpu, EXIT_REASON_EPT_MISCONFIG, 0, 0, 0);
+		return EMYS_RESUME;
+	case EPT12_OK:
+		break;
+	case -EAGAIN:
+		vmx_events_runs_again(vcpu, e->qual);
+		return EMYS_RESUME;
+	default:
+		return r;
+	}
+	vmx_events_runs_again(vcpu, e->qual);
+	leaf_of(&w, &leaf);
+	r = mem_derived_map(vcpu, n->ept02, seq, e->gpa, &leaf, access);
+	if (r == MEM_MAPPED)
+		return EMYS_RESUME;
+	return r == MEM_MMIO ? vmx_handle_mmio(vcpu, w.gpa1) : r;
+}
+
+struct revalidation {
+	struct emys_vcpu *vcpu;
+	u64 eptp;
+};
+
+/* What EPT12 says now; with accessed flags off in it, the next use has to set them. */
+static int look(void *ctx, u64 gpa2, struct mem_derived_leaf *now)
+{
+	const struct revalidation *re = ctx;
+	struct ept12_walk w;
+
+	if (walk12(re->vcpu, re->eptp, gpa2, 0, &w) != EPT12_OK || !w.accessed)
+		return -ENOENT;
+	leaf_of(&w, now);
+	return 0;
+}
+
+static int revalidate(struct emys_vcpu *vcpu, struct mem_derived *d)
+{
+	struct revalidation re = { vcpu, d->key };
+
+	return mem_derived_revalidate(d, look, &re);
+}
+
+int nested_invept(struct emys_vcpu *vcpu, u64 type, u64 eptp)
+{
+	struct mem_derived *own = vcpu->nested->ept02, *d;
+	int r = 0;
+
+	/* It may be one that the VM does not keep any more. */
+	if (own && (type != VMX_EPT_EXTENT_CONTEXT || own->key == eptp))
+		r = revalidate(vcpu, own);
+	if (type != VMX_EPT_EXTENT_CONTEXT) {
+		/* Made anew when they are used. */
+		mem_derived_forget(vcpu->vm);
+		return r;
+	}
+	d = mem_derived_find(vcpu->vm, eptp);
+	if (!r && d && d != own)
+		r = revalidate(vcpu, d);
+	mem_derived_put(d);
+	return r;
+}
+
+int nested_translate(struct emys_vcpu *vcpu, u64 gpa2, u32 access, u64 *gpa1)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct ept12_walk w;
+	u32 want = EPT_R;
+	int r;
+
+	if (!n->ept02) {
+		*gpa1 = gpa2;
+		return 0;
+	}
+	if (access & GWALK_WRITE)
+		want |= EPT_W;
+	if (access & GWALK_EXEC)
+		want = EPT_X;
+	r = walk12(vcpu, n->ept02->key, gpa2, want, &w);
+	if (r != EPT12_OK)
+		return -EFAULT;
+	*gpa1 = w.gpa1;
+	return 0;
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Events that are a VM exit from L2 to L1: interrupts, NMIs, exceptions of emys's making. */
+#include <asm/trapnr.h>
+
+#include "../compat/ipi.h"
+#include "../emys.h"
+#include "internal.h"
+
+bool nested_interrupt_exits(const struct emys_vcpu *vcpu)
+{
+	return n12_pin(vcpu->nested->v12, PIN_BASED_EXT_INTR_MASK);
+}
+
+bool nested_nmi_exits(const struct emys_vcpu *vcpu)
+{
+	return n12_pin(vcpu->nested->v12, PIN_BASED_NMI_EXITING);
+}
+
+static bool interrupt_waits(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return vcpu->vmx.user_irq_valid || vcpu->ev.interrupt.waiting;
+	return vcpu->ev.interrupt.waiting ||
+	       (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm)) || lapic_poll(vcpu, NULL) >= 0;
+}
+
+/* Take it from its source, as the CPU's acknowledge cycle. */
+static int take_interrupt(struct emys_vcpu *vcpu)
+{
+	int vector;
+
+	if (vcpu->ev.interrupt.waiting) {
+		vcpu->ev.interrupt.waiting = false;
+		return vcpu->ev.interrupt.waiting_nr;
+	}
+	if (!vcpu->lapic) {
+		vcpu->vmx.user_irq_valid = false;
+		return vcpu->vmx.user_irq;
+	}
+	if (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm))
+		return pic_ack(vcpu->vm);
+	vector = lapic_poll(vcpu, NULL);
+	if (vector >= 0)
+		lapic_ack(vcpu, vector);
+	return vector;
+}
+
+static bool nmi_waits(struct emys_vcpu *vcpu)
+{
+	return vcpu->ev.nmi_pending || atomic_read(&vcpu->nmi_queued);
+}
+
+/* An exception of emys's making for L2, which L1 wants to see. */
+static bool exception_waits(struct emys_vcpu *vcpu)
+{
+	const struct emys_events *ev = &vcpu->ev;
+
+	return ev->exception.pending &&
+	       nested_exception_exits(vcpu->nested->v12, ev->exception.nr,
+			       ev->exception.has_error ? ev->exception.error : 0);
+}
+
+static bool timer_expired(const struct nested_vcpu *n)
+{
+	return n->timer_on && (rdtsc() >> nested_timer_rate(&n->caps)) >= n->timer_deadline;
+}
+
+/* Is something here that is a VM exit to L1? */
+static bool exit_waits(struct emys_vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested->v12;
+
+	return exception_waits(vcpu) ||
+	       (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) ||
+	       (n12_pin(v, PIN_BASED_EXT_INTR_MASK) && interrupt_waits(vcpu));
+}
+
+/* Something has been delivered in part: it comes first. */
+static bool delivery_open(const struct emys_vcpu *vcpu)
+{
+	const struct emys_events *ev = &vcpu->ev;
+
+	return vcpu->nested->entry_pending || ev->exception.injected || ev->interrupt.injected ||
+	       ev->nmi_injected;
+}
+
+static void exit_for_exception(struct emys_vcpu *vcpu)
+{
+	const struct emys_events *ev = &vcpu->ev;
+	u32 info = ev->exception.nr | INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION;
+	u64 qual = 0;
+
+	if (ev->exception.nr == X86_TRAP_BP || ev->exception.nr == X86_TRAP_OF)
+		info = (info & ~INTR_INFO_INTR_TYPE_MASK) | INTR_TYPE_SOFT_EXCEPTION;
+	if (ev->exception.has_error)
+		info |= INTR_INFO_DELIVER_CODE_MASK;
+	if (ev->exception.nr == X86_TRAP_PF)
+		qual = vcpu->cr2;
+	else if (ev->exception.nr == X86_TRAP_DB)
+		qual = vcpu->dr.dr6 & (0xf | BIT(13) | BIT(14));
+	nested_exit(vcpu, EXIT_REASON_EXCEPTION_NMI, qual, info,
+		    ev->exception.has_error ? ev->exception.error : 0);
+}
+
+static void exit_for_nmi(struct emys_vcpu *vcpu)
+{
+	struct emys_events *ev = &vcpu->ev;
+
+	ev->nmi_pending = min_t(u32, 2, ev->nmi_pending + atomic_xchg(&vcpu->nmi_queued, 0));
+	ev->nmi_pending--;
+	nested_exit(vcpu, EXIT_REASON_EXCEPTION_NMI, 0,
+		    X86_TRAP_NMI | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0);
+}
+
+static void exit_for_interrupt(struct emys_vcpu *vcpu)
+{
+	u32 info = 0;
+	int vector;
+
+	if (vcpu->nested->v12->vm_exit_controls & VM_EXIT_ACK_INTR_ON_EXIT) {
+		vector = take_interrupt(vcpu);
+		if (vector < 0)
+			return;
+		info = vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK;
+	}
+	nested_exit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0, info, 0);
+}
+
+/* The exits that no instruction of L2 makes have nothing of one. */
+static void forget_exit(struct emys_vcpu *vcpu)
+{
+	memset(&vcpu->vmx.exit, 0, sizeof(vcpu->vmx.exit));
+}
+
+/* In the order of "Priority Among Simultaneous Events". True: L1 runs now. */
+static bool take_exit(struct emys_vcpu *vcpu)
+{
+	struct vmcs12 *v = vcpu->nested->v12;
+
+	if (exception_waits(vcpu)) {
+		exit_for_exception(vcpu);
+	} else if (timer_expired(vcpu->nested)) {
+		forget_exit(vcpu);
+		nested_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
+	} else if (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) {
+		forget_exit(vcpu);
+		exit_for_nmi(vcpu);
+	} else if (n12_pin(v, PIN_BASED_EXT_INTR_MASK) && interrupt_waits(vcpu)) {
+		forget_exit(vcpu);
+		exit_for_interrupt(vcpu);
+	}
+	return !vcpu->vmx.l2;
+}
+
+void nested_halt_ends(struct emys_vcpu *vcpu)
+{
+	if (!delivery_open(vcpu))
+		take_exit(vcpu);
+}
+
+int nested_before_section(struct emys_vcpu *vcpu)
+{
+	int r;
+
+	if (!delivery_open(vcpu) && take_exit(vcpu))
+		return EMYS_RESUME;
+	if (nested_pages_valid(vcpu))
+		return EMYS_RESUME;
+	r = nested_pages_get(vcpu);
+	/* Memory that L1 gave the CPU is gone: there is no going on with it. */
+	if (r == -EFAULT)
+		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
+	if (r)
+		return r;
+	vmx_vmcs_get(vcpu);
+	nested_pages_load(vcpu);
+	vmx_vmcs_put(vcpu);
+	return EMYS_RESUME;
+}
+
+/* What is left of the VMX-preemption timer, which L2's own CPU counts down. */
+static void load_timer(struct nested_vcpu *n)
+{
+	u64 now = rdtsc() >> nested_timer_rate(&n->caps);
+	u64 left = now < n->timer_deadline ? n->timer_deadline - now : 0;
+
+	vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, min_t(u64, left, U32_MAX));
+}
+
+bool nested_before_entry(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	if (!nested_pages_valid(vcpu))
+		return false;
+	if (n->timer_on)
+		load_timer(n);
+	if (!vcpu->vmx.events_check || !exit_waits(vcpu))
+		return true;
+	if (!delivery_open(vcpu))
+		return false;
+	/* After the delivery, before L2's next instruction: an interrupt of the host's is there. */
+	n->exit_put_off = true;
+	smp_send_reschedule(smp_processor_id());
+	return true;
+}
+
+void nested_entered(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	n->entry_pending = false;
+	vcpu->vmx.inject_raw = false;
+	if (n->exit_put_off) {
+		n->exit_put_off = false;
+		vcpu->vmx.events_check = true;
+	}
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* internal.h - what the files of nested/ share. Needs emys.h first. */
+#ifndef _EMYS_NESTED_INTERNAL_H
+#define _EMYS_NESTED_INTERNAL_H
+
+#include "../vmx/internal.h"
+#include "check.h"
+#include "vmcs12.h"
+
+/* "VM-Instruction Error Numbers" */
+enum {
+	VMXERR_VMCALL_IN_ROOT = 1,
+	VMXERR_VMCLEAR_ADDRESS = 2,
+	VMXERR_VMCLEAR_VMXON_PTR = 3,
+	VMXERR_VMLAUNCH_NOT_CLEAR = 4,
+	VMXERR_VMRESUME_NOT_LAUNCHED = 5,
+	VMXERR_ENTRY_CONTROLS = 7,
+	VMXERR_ENTRY_HOST_STATE = 8,
+	VMXERR_VMPTRLD_ADDRESS = 9,
+	VMXERR_VMPTRLD_VMXON_PTR = 10,
+	VMXERR_VMPTRLD_REVISION = 11,
+	VMXERR_FIELD_UNSUPPORTED = 12,
+	VMXERR_FIELD_READ_ONLY = 13,
+	VMXERR_VMXON_IN_ROOT = 15,
+	VMXERR_ENTRY_MOV_SS = 26,
+	VMXERR_INV_OPERAND = 28,
+};
+
+static inline bool n12_pin(const struct vmcs12 *v, u32 bit)
+{
+	return v->pin_based_vm_exec_control & bit;
+}
+
+static inline bool n12_proc(const struct vmcs12 *v, u32 bit)
+{
+	return v->cpu_based_vm_exec_control & bit;
+}
+
+static inline bool n12_proc2(const struct vmcs12 *v, u32 bit)
+{
+	return vmcs12_proc2(v) & bit;
+}
+
+static inline u64 nested_tsc_offset(const struct vmcs12 *v)
+{
+	return n12_proc(v, CPU_BASED_USE_TSC_OFFSETTING) ? v->tsc_offset : 0;
+}
+
+static inline u64 nested_cr3_target(const struct vmcs12 *v, u32 i)
+{
+	const u64 target[] = { v->cr3_target_value0, v->cr3_target_value1,
+			       v->cr3_target_value2, v->cr3_target_value3 };
+
+	return target[i & 3];
+}
+
+/* The VMX-preemption timer counts at the TSC's rate shifted right by so much. */
+static inline unsigned int nested_timer_rate(const struct nested_caps *c)
+{
+	return c->misc & 31;
+}
+
+/* core.c: VMX operation. on: -ENOMEM. off: L1 runs. May sleep. */
+int nested_vmx_on(struct emys_vcpu *vcpu);
+void nested_vmx_off(struct emys_vcpu *vcpu);
+/* Do CR0 and CR4 have what VMXON wants? */
+bool nested_cr0_allows_vmxon(const struct emys_vcpu *vcpu, u64 cr0);
+bool nested_cr4_allows_vmxon(const struct emys_vcpu *vcpu, u64 cr4);
+
+/* insn.c: an instruction ends so; EMYS_RESUME. Without a current VMCS each is VMfailInvalid. */
+int nested_fail_invalid(struct emys_vcpu *vcpu);
+int nested_fail(struct emys_vcpu *vcpu, u32 error);
+/* L1's memory gets its current VMCS back, and there is none. May sleep. */
+void nested_vmcs_release(struct emys_vcpu *vcpu);
+
+/* entry.c: VMLAUNCH and VMRESUME past the first checks. May sleep. EMYS_RESUME or -errno. */
+int nested_enter(struct emys_vcpu *vcpu, bool launch);
+
+/*
+ * exit.c: a VM exit from L2 to L1. Outside the section; may sleep when vmcs12 has MSR lists.
+ * @intr_info, @error: of the exit's own event, 0 none.
+ */
+void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 error);
+/* An entry that failed after the checks of controls and host state, L1 still loaded. */
+void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual);
+
+/* From L2 to L1 without an exit: nothing of either is in order any more. */
+void nested_abandon(struct emys_vcpu *vcpu);
+
+/* whose.c: would this exception be an exit to L1? @error: 0 when it has none. */
+bool nested_exception_exits(const struct vmcs12 *v, u8 vector, u32 error);
+
+/* msrlist.c: the lists of vmcs12. 0, or the number of the entry, from 1, that fails. May sleep. */
+u32 nested_msr_load(struct emys_vcpu *vcpu, u64 gpa, u32 count, enum nested_msr_list list);
+u32 nested_msr_store(struct emys_vcpu *vcpu, u64 gpa, u32 count);
+
+/* pages.c. 0; -EFAULT: a page that vmcs12 names is no memory; -errno. May sleep. */
+int nested_pages_get(struct emys_vcpu *vcpu);
+void nested_pages_put(struct emys_vcpu *vcpu);
+/* Are the pages that were looked up still those? Any context. */
+bool nested_pages_valid(const struct emys_vcpu *vcpu);
+/* vmcs02, which is current, is told of them. */
+void nested_pages_load(struct emys_vcpu *vcpu);
+/* The task priority in the virtual-APIC page, which is held. */
+u8 nested_vtpr(struct emys_vcpu *vcpu);
+/* Does L1 want the exit that this access of L2's makes? The pages are held. */
+bool nested_msr_exits(struct emys_vcpu *vcpu, u32 msr, bool write);
+bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size);
+
+/* ept02.c: the EPT02 of vmcs12's EPTP, if it has one. get: -errno. May sleep. */
+int nested_ept_get(struct emys_vcpu *vcpu);
+void nested_ept_put(struct emys_vcpu *vcpu);
+/* vmcs02, which is current, is told of it. */
+void nested_ept_load(struct emys_vcpu *vcpu);
+bool nested_eptp_valid(const struct emys_vcpu *vcpu, u64 eptp);
+/* An EPT violation of L2. NESTED_L0, or as vmx_handle_exit(). May sleep. */
+int nested_handle_ept(struct emys_vcpu *vcpu);
+/*
+ * L2's physical to L1's physical, for emys's own accesses on behalf of L2. @access: GWALK_*.
+ * 0; -EFAULT: not mapped, or not for this. May sleep.
+ */
+int nested_translate(struct emys_vcpu *vcpu, u64 gpa2, u32 access, u64 *gpa1);
+/* 0 or -errno. May sleep. */
+int nested_invept(struct emys_vcpu *vcpu, u64 type, u64 eptp);
+
+#endif

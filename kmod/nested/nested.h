@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * nested.h - VMX for the guest: a guest (L1) that is a hypervisor and its own guests (L2).
+ *
+ * Terms. vmcs01 is the VMCS that runs L1; vmcs12 is the one that L1 wrote for L2, kept in L1's
+ * memory and, while it is L1's current VMCS, in nested_vcpu.v12; vmcs02 is the hardware VMCS
+ * that runs L2, built from both. EPT12 is L1's page table for L2, EPT02 what the hardware uses:
+ * composed of EPT12 and EPT01 (mem/derived.h).
+ *
+ * While L2 runs, vmx->l2 is set and vmx->cur is vmcs02, so registers, segments, events and
+ * exits that vmx/ handles are L2's. Every exit of L2 is offered to nested_fast_exit() first, in
+ * the section, and what is left of it to nested_slow_exit() after the section: it is L1's, which
+ * is a VM exit from L2 to L1 (nested_exit()), or L0's, which vmx/ handles as for any guest.
+ *
+ * There is none of it unless the module parameter "nested" is on and the VM's CPUID has VMX.
+ *
+ * Source: Intel SDM volume 3, chapters "VM Entries", "VM Exits", "VMX Instruction Reference";
+ * M. Ben-Yehuda et al., "The Turtles Project", OSDI 2010.
+ */
+#ifndef _EMYS_NESTED_H
+#define _EMYS_NESTED_H
+
+#include <linux/types.h>
+
+#include "caps.h"
+
+struct emys_vcpu;
+struct mem_derived;
+struct vmcs12;
+
+/* A page of L1's that the CPU or emys uses while L2 runs; held so that it stays what it is. */
+struct nested_page {
+	u64 gpa;
+	struct page *page;		/* NULL: not held */
+};
+
+enum {
+	NESTED_MSR_BITMAP, NESTED_IO_A, NESTED_IO_B, NESTED_VAPIC, NESTED_APIC_ACCESS, NESTED_PAGES
+};
+
+/* [V] all of it. There is one for each vCPU when the module parameter is on. */
+struct nested_vcpu {
+	struct nested_caps caps;	/* what the virtual CPU's VMX can do */
+	bool vmxon;			/* L1 is in VMX operation */
+	u64 vmxon_ptr;
+	u64 ptr;			/* L1's current-VMCS pointer, NESTED_NO_VMCS */
+	struct vmcs12 *v12;		/* its content; a page, while vmxon */
+	struct vmx_vmcs vmcs02;		/* while vmxon */
+	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
+	bool exit_put_off;		/* a VM exit waits for that */
+	bool reflect;			/* the exit is L1's, and not done in the section */
+	bool apic_changed;		/* of L1's APIC, to be told to vmcs01 */
+	bool timer_on;			/* the VMX-preemption timer counts */
+	u64 timer_deadline;		/* host's TSC */
+	u16 vpid12;			/* that vmcs02's VPID stands for */
+	bool apicv01;			/* L1's APIC had virtual-interrupt delivery */
+	struct nested_page pages[NESTED_PAGES];
+	s64 pages_seq;			/* mem.zap_seq when they were looked up */
+	u64 l1_debugctl;		/* of L1 at the entry, for an L2 that shares it */
+	struct mem_derived *ept02;	/* NULL: L2's physical addresses are L1's */
+};
+
+#define NESTED_NO_VMCS	(~0ull)
+
+/* The offer on this host, at load. */
+void nested_init(void);
+/* Is VMX offered to guests? */
+bool nested_offered(void);
+
+/* -ENOMEM. destroy: no vCPU runs, and the VM's memory is still there; may sleep. */
+int nested_vcpu_init(struct emys_vcpu *vcpu);
+void nested_vcpu_destroy(struct emys_vcpu *vcpu);
+/* Out of VMX operation, as by power-up or the VMM's will. May sleep. */
+void nested_leave(struct emys_vcpu *vcpu);
+
+/* May the guest's CPUID and IA32_FEATURE_CONTROL be used for VMX? */
+bool nested_has_vmx(const struct emys_vcpu *vcpu);
+/* In VMX operation some bits of CR0 and CR4 are fixed. */
+bool nested_cr0_valid(const struct emys_vcpu *vcpu, u64 cr0);
+bool nested_cr4_valid(const struct emys_vcpu *vcpu, u64 cr4);
+
+/* The VMX capability MSRs, to be written by the VMM alone. 0, or -EPERM. */
+int nested_msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val);
+int nested_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val);
+int nested_msr_feature(u32 msr, u64 *val);	/* -EINVAL: there is none */
+/* The vCPU's CPUID is another: what VMX offers follows. */
+void nested_cpuid_changed(struct emys_vcpu *vcpu);
+
+/*
+ * An exit because of a VMX instruction of L1. In the section: EMYS_RESUME, or VMX_EXIT_PENDING
+ * when it needs memory; after it, may sleep: EMYS_RESUME.
+ */
+int nested_fast_insn(struct emys_vcpu *vcpu);
+int nested_slow_insn(struct emys_vcpu *vcpu);
+
+/*
+ * An exit of L2. NESTED_L0: vmx/ is to handle it; else as vmx_fast_exit() and
+ * vmx_handle_exit() return.
+ */
+#define NESTED_L0	16
+int nested_fast_exit(struct emys_vcpu *vcpu, u32 reason);
+int nested_slow_exit(struct emys_vcpu *vcpu);
+
+/*
+ * Before the section with vmx->l2: events that are a VM exit to L1, and what of L1's memory L2 runs
+ * with. EMYS_RESUME, also when it is L1 that runs now; EMYS_USER or -errno. May sleep.
+ */
+int nested_before_section(struct emys_vcpu *vcpu);
+/* L2 wakes from HLT: an exit that woke it finds it halted. May sleep. */
+void nested_halt_ends(struct emys_vcpu *vcpu);
+/* Before each entry of the section: false, nested_before_section() has something to do. */
+bool nested_before_entry(struct emys_vcpu *vcpu);
+/* The CPU has entered L2, and whatever was to be delivered is the business of the exit. */
+void nested_entered(struct emys_vcpu *vcpu);
+
+/* With vmx->l2: would an interrupt for L1 be a VM exit, whatever L2's RFLAGS.IF? An NMI? */
+bool nested_interrupt_exits(const struct emys_vcpu *vcpu);
+bool nested_nmi_exits(const struct emys_vcpu *vcpu);
+
+#endif

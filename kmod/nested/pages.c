@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages of L1's that are in use while L2 runs: bitmaps, the virtual-APIC and the APIC-access page.
+ *
+ * They are held by reference, so nobody merges them or gives them to others, and looked up again
+ * when anything was taken from EPT01 since: then L1's address may have another page.
+ */
+#include <linux/mm.h>
+#include <asm/io.h>
+
+#include "../emys.h"
+#include "internal.h"
+
+/* The address that vmcs12 names for @i; false: it names none. */
+static bool wanted(const struct vmcs12 *v, int i, u64 *gpa)
+{
+	switch (i) {
+	case NESTED_MSR_BITMAP:
+		*gpa = v->msr_bitmap;
+		return n12_proc(v, CPU_BASED_USE_MSR_BITMAPS);
+	case NESTED_IO_A:
+		*gpa = v->io_bitmap_a;
+		return n12_proc(v, CPU_BASED_USE_IO_BITMAPS);
+	case NESTED_IO_B:
+		*gpa = v->io_bitmap_b;
+		return n12_proc(v, CPU_BASED_USE_IO_BITMAPS);
+	case NESTED_VAPIC:
+		*gpa = v->virtual_apic_page_addr;
+		return n12_proc(v, CPU_BASED_TPR_SHADOW);
+	case NESTED_APIC_ACCESS:
+		*gpa = v->apic_access_addr;
+		return n12_proc2(v, SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	}
+	return false;
+}
+
+static void put_page_of(struct emys_vcpu *vcpu, struct nested_page *p)
+{
+	if (p->page)
+		mem_unhold(vcpu->vm, p->gpa, p->page);
+	p->page = NULL;
+}
+
+/* The bitmaps are only read: where there is no memory all bits read as ones, as on a CPU. */
+static bool may_be_absent(int i)
+{
+	return i == NESTED_MSR_BITMAP || i == NESTED_IO_A || i == NESTED_IO_B;
+}
+
+int nested_pages_get(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	s64 seq = atomic64_read(&vcpu->vm->mem.zap_seq);
+	bool moved = seq != n->pages_seq;
+	int i, r;
+	u64 gpa;
+
+	/* Before the lookups: what goes meanwhile is seen at the next entry. */
+	smp_mb();
+	for (i = 0; i < NESTED_PAGES; i++) {
+		struct nested_page *p = &n->pages[i];
+		bool want = wanted(n->v12, i, &gpa);
+
+		if (p->page && want && p->gpa == gpa && !moved)
+			continue;
+		put_page_of(vcpu, p);
+		if (!want)
+			continue;
+		p->gpa = gpa;
+		r = mem_hold(vcpu, gpa, &p->page);
+		if (r && !(r == -EFAULT && may_be_absent(i)))
+			return r;
+	}
+	n->pages_seq = seq;
+	return 0;
+}
+
+void nested_pages_put(struct emys_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < NESTED_PAGES; i++)
+		put_page_of(vcpu, &vcpu->nested->pages[i]);
+}
+
+bool nested_pages_valid(const struct emys_vcpu *vcpu)
+{
+	return atomic64_read(&vcpu->vm->mem.zap_seq) == vcpu->nested->pages_seq;
+}
+
+u8 nested_vtpr(struct emys_vcpu *vcpu)
+{
+	const u8 *regs = page_address(vcpu->nested->pages[NESTED_VAPIC].page);
+
+	return READ_ONCE(regs[0x80]);
+}
+
+/* -- bitmaps ------------------------------------------------------------------------------------ */
+
+static bool bit_of(const struct nested_page *p, u32 bit)
+{
+	const u8 *map;
+
+	if (!p->page)
+		return true;
+	map = page_address(p->page);
+	return READ_ONCE(map[bit / 8]) >> (bit % 8) & 1;
+}
+
+bool nested_msr_exits(struct emys_vcpu *vcpu, u32 msr, bool write)
+{
+	const struct nested_vcpu *n = vcpu->nested;
+	u32 bit;
+
+	if (!n12_proc(n->v12, CPU_BASED_USE_MSR_BITMAPS))
+		return true;
+	if (msr < 0x2000)
+		bit = msr;
+	else if (msr >= 0xc0000000 && msr < 0xc0002000)
+		bit = 0x2000 + (msr & 0x1fff);
+	else
+		return true;
+	return bit_of(&n->pages[NESTED_MSR_BITMAP], bit + (write ? 0x4000 : 0));
+}
+
+bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size)
+{
+	const struct nested_vcpu *n = vcpu->nested;
+	u32 at, last = port + size - 1;
+
+	if (!n12_proc(n->v12, CPU_BASED_USE_IO_BITMAPS))
+		return n12_proc(n->v12, CPU_BASED_UNCOND_IO_EXITING);
+	/* An access that wraps around the ports exits whatever the bitmaps say. */
+	if (last > 0xffff)
+		return true;
+	for (at = port; at <= last; at++)
+		if (bit_of(&n->pages[at < 0x8000 ? NESTED_IO_A : NESTED_IO_B], at & 0x7fff))
+			return true;
+	return false;
+}
+
+/* MSRs that L1 itself may have without an exit, and so may give to L2. */
+static const u32 passed[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_TSC, MSR_IA32_SPEC_CTRL,
+	MSR_IA32_PRED_CMD,
+};
+
+/* vmcs02's bitmap: no exit where neither L0 nor L1 wants one. */
+static void merge_msr_bitmap(struct emys_vcpu *vcpu)
+{
+	const unsigned long *map01 = vcpu->vmx.vmcs01.msr_bitmap;
+	unsigned long *map02 = vcpu->nested->vmcs02.msr_bitmap;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(passed); i++) {
+		u32 msr = passed[i], bit = msr < 0x2000 ? msr : 0x2000 + (msr & 0x1fff);
+
+		__assign_bit(bit, map02, test_bit(bit, map01) ||
+			     nested_msr_exits(vcpu, msr, false));
+		__assign_bit(bit + 0x4000, map02, test_bit(bit + 0x4000, map01) ||
+			     nested_msr_exits(vcpu, msr, true));
+	}
+}
+
+void nested_pages_load(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	if (n->pages[NESTED_VAPIC].page)
+		vmcs_write64(VIRTUAL_APIC_PAGE_ADDR, page_to_phys(n->pages[NESTED_VAPIC].page));
+	if (n->pages[NESTED_APIC_ACCESS].page)
+		vmcs_write64(APIC_ACCESS_ADDR, page_to_phys(n->pages[NESTED_APIC_ACCESS].page));
+	else if (n->vmcs02.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+		vmcs_write64(APIC_ACCESS_ADDR, page_to_phys(vcpu->vm->vmx.apic_access));
+	merge_msr_bitmap(vcpu);
+}
