@@ -124,7 +124,7 @@ bool nested_has_vmx(const struct emys_vcpu *vcpu)
 	return vcpu->nested && vcpu->feat.has_vmx;
 }
 
-/* -- what VMX operation fixes ---------------------------------------------------------------- */
+/* -- what VMX operation fixes ------------------------------------------------------------- */
 
 static bool fixed_ok(u64 val, u64 fixed0, u64 fixed1)
 {
@@ -165,7 +165,7 @@ bool nested_cr4_valid(const struct emys_vcpu *vcpu, u64 cr4)
 	return nested_cr4_allows_vmxon(vcpu, cr4);
 }
 
-/* -- MSRs --------------------------------------------------------------------------------------- */
+/* -- MSRs --------------------------------------------------------------------------------- */
 
 int nested_msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val)
 {

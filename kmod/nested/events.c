@@ -57,7 +57,7 @@ static bool exception_waits(struct emys_vcpu *vcpu)
 
 	return ev->exception.pending &&
 	       nested_exception_exits(vcpu->nested->v12, ev->exception.nr,
-			       ev->exception.has_error ? ev->exception.error : 0);
+				      ev->exception.has_error ? ev->exception.error : 0);
 }
 
 static bool timer_expired(const struct nested_vcpu *n)

@@ -95,7 +95,7 @@ u8 nested_vtpr(struct emys_vcpu *vcpu)
 	return READ_ONCE(regs[0x80]);
 }
 
-/* -- bitmaps ------------------------------------------------------------------------------------ */
+/* -- bitmaps ------------------------------------------------------------------------------ */
 
 static bool bit_of(const struct nested_page *p, u32 bit)
 {
