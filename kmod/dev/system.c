@@ -184,12 +184,12 @@ static long system_index_list(struct dev_call *call, const u32 *list, u32 nr)
 
 static long system_msr_list(struct dev_call *call)
 {
-	return system_index_list(call, msr_list, msr_list_nr);
+	return system_index_list(call, msr_list, msr_list_nr());
 }
 
 static long system_msr_feature_list(struct dev_call *call)
 {
-	return system_index_list(call, msr_feature_list, msr_feature_list_nr);
+	return system_index_list(call, msr_feature_list, msr_feature_list_nr());
 }
 
 long dev_msrs(struct dev_call *call, int (*fn)(struct dev_call *call, struct kvm_msr_entry *e),

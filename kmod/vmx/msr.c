@@ -714,6 +714,15 @@ void msr_reset(struct emys_vcpu *vcpu, bool init)
 
 /* -- lists for userspace ------------------------------------------------------------------ */
 
+/* The last of each list, and left out without nested VMX. What follows from others is in none. */
+#define VMX_MSRS	MSR_IA32_VMX_BASIC, MSR_IA32_VMX_MISC, MSR_IA32_VMX_CR0_FIXED0, \
+			MSR_IA32_VMX_CR4_FIXED0, MSR_IA32_VMX_VMCS_ENUM, \
+			MSR_IA32_VMX_PROCBASED_CTLS2, MSR_IA32_VMX_EPT_VPID_CAP, \
+			MSR_IA32_VMX_TRUE_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, \
+			MSR_IA32_VMX_TRUE_EXIT_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS, \
+			MSR_IA32_VMX_VMFUNC
+#define VMX_MSRS_NR	12
+
 /* Each can be read, and what was read written back, by the vCPU's ioctls. */
 const u32 msr_list[] = {
 	MSR_IA32_TSC, MSR_IA32_APICBASE, MSR_IA32_FEAT_CTL, MSR_IA32_TSC_ADJUST,
@@ -733,16 +742,24 @@ const u32 msr_list[] = {
 	MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
 	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
 	MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW,
+	VMX_MSRS,
 };
 
-const unsigned int msr_list_nr = ARRAY_SIZE(msr_list);
+unsigned int msr_list_nr(void)
+{
+	return ARRAY_SIZE(msr_list) - (nested_offered() ? 0 : VMX_MSRS_NR);
+}
 
 const u32 msr_feature_list[] = {
 	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_UCODE_REV, MSR_PLATFORM_INFO,
 	MSR_IA32_PERF_CAPABILITIES,
+	VMX_MSRS,
 };
 
-const unsigned int msr_feature_list_nr = ARRAY_SIZE(msr_feature_list);
+unsigned int msr_feature_list_nr(void)
+{
+	return ARRAY_SIZE(msr_feature_list) - (nested_offered() ? 0 : VMX_MSRS_NR);
+}
 
 int msr_feature_read(u32 msr, u64 *val)
 {

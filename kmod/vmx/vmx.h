@@ -319,7 +319,8 @@ int msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host);
 void msr_reset(struct emys_vcpu *vcpu, bool init);
 /* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST. */
 extern const u32 msr_list[], msr_feature_list[];
-extern const unsigned int msr_list_nr, msr_feature_list_nr;
+unsigned int msr_list_nr(void);
+unsigned int msr_feature_list_nr(void);
 int msr_feature_read(u32 msr, u64 *val);	/* -EINVAL unknown */
 
 /* -- CPUID (cpuid.c) --------------------------------------------------------- */
