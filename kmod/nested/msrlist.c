@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The MSR lists of vmcs12: SDM volume 3, "Loading MSRs" and "Saving MSRs". */
+#include <asm/apicdef.h>
+
 #include "../emys.h"
 #include "internal.h"
 
