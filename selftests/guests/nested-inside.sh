@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The part of guests/nested that runs in the emulated host. usage: nested.sh DEVICE CASE...
-device=$1
-shift
+# The part of guests/nested that runs in the emulated host. usage: nested.sh DEVICE kvm|emys CASE...
+device=$1 hypervisor=$2
+shift 2
 # shellcheck source=selftests/lib/verdicts.sh
 . ./verdicts.sh
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests mitigations=off panic=-1"
-run="vmctl run --device $device --memory 384M --kernel l1/vmlinuz --initrd l1/l1.img"
+run="vmctl run --device $device --memory 512M --kernel l1/vmlinuz --initrd l1/l1.img"
 
 # gone: nothing is left of any guest, on KVM too
 gone()
@@ -20,7 +20,7 @@ l1()
 {
 	cpus=$1
 	shift
-	$run --cpus "$cpus" --cmdline "$words emys.cmd=\"sh /l1.sh $*\"" </dev/null >/tmp/raw 2>&1
+	$run --cpus "$cpus" --cmdline "$words emys.cmd=\"sh /l1.sh $hypervisor $*\"" </dev/null >/tmp/raw 2>&1
 	status=$?
 	tr -d '\r' </tmp/raw >/tmp/out
 	sed -n 's/^L1: # /# /p' /tmp/out
@@ -48,7 +48,7 @@ complain()	# STATUS
 # down CASE CPUS STATUS: L1 goes down in the middle of L2, and its vmctl says how
 down()
 {
-	$run --cpus "$2" --cmdline "$words emys.cmd=\"sh /l1.sh $1\"" </dev/null >/tmp/raw 2>&1
+	$run --cpus "$2" --cmdline "$words emys.cmd=\"sh /l1.sh $hypervisor $1\"" </dev/null >/tmp/raw 2>&1
 	status=$?
 	tr -d '\r' </tmp/raw >/tmp/out
 	grep -q '^L1: middle' /tmp/out && [ $status = "$3" ] && gone
@@ -60,7 +60,7 @@ down()
 # killed: L1's VMM is, in the middle of L2
 killed()
 {
-	$run --cpus "$1" --cmdline "$words emys.cmd=\"sh /l1.sh hold\"" </dev/null >/tmp/raw 2>&1 &
+	$run --cpus "$1" --cmdline "$words emys.cmd=\"sh /l1.sh $hypervisor hold\"" </dev/null >/tmp/raw 2>&1 &
 	pid=$!
 	for _ in $(seq 300); do
 		grep -q '^L1: middle' /tmp/raw && break

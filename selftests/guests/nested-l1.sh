@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The part of guests/nested that runs in L1, a guest. usage: l1.sh CASE...
+# The part of guests/nested that runs in L1, a guest. usage: l1.sh kvm|emys CASE...
 # It says "L1: ok NAME", "L1: not ok NAME", and "L1: # REMARK" to the console, and how many verdicts.
 mkdir -p /run
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tmpfs tmpfs /tmp
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests"
-run="vmctl run --device /dev/kvm --kernel /guest/vmlinuz --initrd /guest/initrd.img --memory 96M"
-figures=/sys/kernel/debug/kvm
+run="vmctl run --device /dev/$1 --kernel /guest/vmlinuz --memory 128M"
+hypervisor=$1
+shift
 huge=/sys/kernel/mm/transparent_hugepage/enabled
+figures=/sys/kernel/debug/$hypervisor
 said=0
 # Linux has them off in a machine as small as this
 echo always >$huge
@@ -25,20 +27,47 @@ verdict()	# STATUS NAME
 
 unload()
 {
-	[ ! -d /sys/module/kvm_intel ] || { rmmod kvm_intel && rmmod kvm && rmmod irqbypass; }
+	case $hypervisor in
+	kvm) [ ! -d /sys/module/kvm_intel ] || { rmmod kvm_intel && rmmod kvm && rmmod irqbypass; } ;;
+	emys) [ ! -d /sys/module/emys ] || rmmod emys ;;
+	esac
 }
 
-# kvm [NAME=0]: kvm-intel anew, with this parameter, which it must take
-kvm()
+# load [NAME=0]: the hypervisor anew, with this parameter, which it must take
+load()
 {
-	unload && insmod /modules/irqbypass.ko && insmod /modules/kvm.ko &&
-		insmod /modules/kvm_intel.ko "$@" || return 1
-	for p in "$@"; do
-		case $(cat "/sys/module/kvm_intel/parameters/${p%=*}") in
-		N | 0) ;;
-		*) echo "L1: # $p has not been taken"; return 1 ;;
-		esac
-	done
+	unload || return 1
+	case $hypervisor in
+	kvm)
+		insmod /modules/irqbypass.ko && insmod /modules/kvm.ko &&
+			insmod /modules/kvm_intel.ko "$@" || return 1
+		for p in "$@"; do
+			case $(cat "/sys/module/kvm_intel/parameters/${p%=*}") in
+			N | 0) ;;
+			*) echo "L1: # $p has not been taken"; return 1 ;;
+			esac
+		done
+		;;
+	emys) insmod /modules/emys.ko "$@" ;;
+	esac
+}
+
+# exits: of all guests here so far
+exits()
+{
+	case $hypervisor in
+	kvm) cat $figures/exits ;;
+	emys) awk '$1 == "exits:" { n += $2 } END { print n + 0 }' $figures/vms ;;
+	esac
+}
+
+# gone: no guest is left here
+gone()
+{
+	case $hypervisor in
+	kvm) [ -z "$(find $figures -mindepth 1 -type d)" ] ;;
+	emys) ! grep -E '^(vms|vcpus|pages): *[1-9]' $figures/stats ;;
+	esac
 }
 
 # reached FILE CPUS: the guest came to user space with that many CPUs
@@ -53,17 +82,20 @@ reached()
 # boots CPUS: a guest in this guest reaches user space and powers itself off
 boots()
 {
-	$run --cpus "$1" --cmdline "$words" </dev/null >/tmp/l2 2>&1
+	$run --initrd /guest/initrd.img --cpus "$1" --cmdline "$words" </dev/null >/tmp/l2 2>&1
 	status=$?
 	[ $status = 0 ] || echo "L1: # vmctl: status $status"
 	reached /tmp/l2 "$1" && [ $status = 0 ]
 }
 
-# most: the most pages of 2M that KVM had in use since watch
+# most: the most pages of 2M that the hypervisor had in use since watch
 watch()
 {
 	while :; do
-		cat $figures/pages_2m
+		case $hypervisor in
+		kvm) cat $figures/pages_2m ;;
+		emys) sed -n 's/^ *mem_pages_2m: //p' $figures/vms ;;
+		esac
 		sleep 1
 	done >/tmp/watched 2>/dev/null &
 	watcher=$!
@@ -80,9 +112,9 @@ together()
 {
 	rm -f /tmp/word1 /tmp/word2
 	mkfifo /tmp/word1 /tmp/word2
-	$run --cmdline "$words emys.cmd=\"read word\"" </tmp/word1 >/tmp/two1 2>&1 &
+	$run --initrd /guest/initrd.img --cmdline "$words emys.cmd=\"read word\"" </tmp/word1 >/tmp/two1 2>&1 &
 	two1=$!
-	$run --cmdline "$words emys.cmd=\"read word\"" </tmp/word2 >/tmp/two2 2>&1 &
+	$run --initrd /guest/initrd.img --cmdline "$words emys.cmd=\"read word\"" </tmp/word2 >/tmp/two2 2>&1 &
 	two2=$!
 	exec 4>/tmp/word1 5>/tmp/word2
 	for _ in $(seq 600); do
@@ -100,13 +132,21 @@ together()
 	reached /tmp/two1 1 && reached /tmp/two2 1 && [ "$both" = 2 ] && [ $alive = 0 ]
 }
 
+# third: L2 does the same again, with a guest of its own
+third()
+{
+	$run --memory 256M --initrd /guest/l2.img --cmdline "$words mitigations=off emys.cmd=\"sh /l1.sh \
+$hypervisor boots\"" </dev/null >/tmp/l2 2>&1 && reached /tmp/l2 1 &&
+		grep -q '^L1: end 2' /tmp/l2.text && ! grep '^L1: not ok' /tmp/l2.text
+}
+
 # middle: a guest in this guest is on its way, pid in $l2
 middle()
 {
-	$run --cpus "${1:-1}" --cmdline "$words" </dev/null >/tmp/l2 2>&1 &
+	$run --initrd /guest/initrd.img --cpus "${1:-1}" --cmdline "$words" </dev/null >/tmp/l2 2>&1 &
 	l2=$!
 	for _ in $(seq 200); do
-		[ "$(cat $figures/exits 2>/dev/null || echo 0)" -gt 2000 ] && return 0
+		[ "$(exits)" -gt 2000 ] && return 0
 		sleep 0.1
 	done
 	echo "L1: # the guest does not run"
@@ -117,16 +157,20 @@ for case in "$@"; do
 	case $case in
 	default)
 		watch
-		kvm && boots 1
+		load && boots 1
 		verdict $? "a guest in the guest"
 		pages=$(most)
 		[ "${pages:-0}" -gt 0 ]
 		verdict $? "with pages of 2M ($pages)"
 		;;
+	boots)
+		load && boots 1
+		verdict $? "a guest in the guest"
+		;;
 	4k)
 		echo never >$huge
 		watch
-		kvm && boots 1
+		load && boots 1
 		verdict $? "with pages of 4K only"
 		pages=$(most)
 		[ "${pages:-1}" = 0 ]
@@ -134,36 +178,39 @@ for case in "$@"; do
 		echo always >$huge
 		;;
 	*=0)
-		kvm "$case" && boots 1
+		load "$case" && boots 1
 		verdict $? "kvm-intel with $case"
 		;;
 	two)
-		kvm && together
+		load && together
 		verdict $? "two at once"
 		;;
 	smp)
-		kvm && boots 2
+		load && boots 2
 		verdict $? "2 CPUs in both"
 		;;
 	reload)
-		kvm && unload && kvm && unload && [ ! -e /dev/kvm ] && kvm && boots 1 && unload
-		verdict $? "kvm-intel unloads, loads again, and runs a guest"
+		load && unload && load && unload && [ ! -e "/dev/$hypervisor" ] && load && boots 1 && unload
+		verdict $? "$hypervisor unloads, loads again, and runs a guest"
 		;;
 	kill)
 		status=0
-		kvm || status=1
+		load || status=1
 		for delay in 0 0.1 0.5 2; do
 			middle || status=1
 			sleep $delay
 			kill -9 $l2
 			wait $l2 2>/dev/null
 		done
-		left=$(find $figures -mindepth 1 -type d)
-		[ $status = 0 ] && [ -z "$left" ] && unload
-		verdict $? "kill -9 of its VMM at four points leaves nothing $left"
+		[ $status = 0 ] && sleep 1 && gone && unload
+		verdict $? "kill -9 of its VMM at four points leaves nothing"
+		;;
+	third)
+		load nested=1 && third
+		verdict $? "a third level: L2 is a hypervisor, too, and its guest runs"
 		;;
 	hold | reboot | panic | reset)
-		kvm && middle "$(nproc)" && echo "L1: middle" || continue
+		load && middle "$(nproc)" && echo "L1: middle" || continue
 		sleep 1
 		case $case in
 		hold) wait $l2 ;;
@@ -177,7 +224,7 @@ for case in "$@"; do
 		;;
 	esac
 done
-dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace|INFO: (rcu|task)|kvm.*(error|unsupported|unhandled)' |
+dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace|INFO: (rcu|task)|kvm.*(error|unsupported|unhandled)|emys: (VM .* stopped|cannot)' |
 	sed 's/^/L1: # /' >/tmp/trouble
 cat /tmp/trouble
 [ ! -s /tmp/trouble ]
