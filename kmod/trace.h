@@ -44,6 +44,22 @@ TRACE_EVENT(emys_nested_refused,
 	    TP_printk("vcpu=%u error=%u %s", __entry->vcpu, __entry->error, __entry->rule)
 );
 
+/* VMREAD or VMWRITE of L1 that caused a VM exit, of a field that there is */
+TRACE_EVENT(emys_nested_field,
+	    TP_PROTO(u32 vcpu, u32 field, bool write),
+	    TP_ARGS(vcpu, field, write),
+	    TP_STRUCT__entry(__field(u32, vcpu)
+			     __field(u32, field)
+			     __field(bool, write)
+	    ),
+	    TP_fast_assign(__entry->vcpu = vcpu;
+			   __entry->field = field;
+			   __entry->write = write;
+	    ),
+	    TP_printk("vcpu=%u %s 0x%x", __entry->vcpu, __entry->write ? "write" : "read",
+		      __entry->field)
+);
+
 /* A VM exit from L2 to L1 */
 TRACE_EVENT(emys_nested_exit,
 	    TP_PROTO(u32 vcpu, u32 reason, u64 qual, u32 intr_info),

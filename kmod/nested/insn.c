@@ -6,6 +6,7 @@
 #include <asm/trapnr.h>
 
 #include "../emys.h"
+#include "../trace.h"
 #include "internal.h"
 
 #define FLAGS_ALL	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
@@ -309,6 +310,7 @@ static int handle_vmread(struct emys_vcpu *vcpu)
 	off = field >> 32 ? -ENOENT : vmcs12_find(field);
 	if (off < 0)
 		return nested_fail(vcpu, VMXERR_FIELD_UNSUPPORTED);
+	trace_emys_nested_field(vcpu->id, field, false);
 	val = vmcs12_get(n->v12, field, off);
 	if (!wide)
 		val = (u32)val;
@@ -348,6 +350,7 @@ static int handle_vmwrite(struct emys_vcpu *vcpu)
 		return nested_fail(vcpu, VMXERR_FIELD_UNSUPPORTED);
 	if (vmcs12_read_only(field) && !(n->caps.misc & NESTED_MISC_WRITE_ANY))
 		return nested_fail(vcpu, VMXERR_FIELD_READ_ONLY);
+	trace_emys_nested_field(vcpu->id, field, true);
 	vmcs12_set(n->v12, field, off, val);
 	return succeed(vcpu);
 }

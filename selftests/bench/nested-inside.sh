@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The part of bench/nested that runs in the emulated host. usage: nested.sh DEVICE...
+# The part of bench/nested that runs in the emulated host. usage: nested.sh [--fields] DEVICE...
+fields=
+[ "$1" != --fields ] || { fields=yes; shift; }
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests mitigations=off"
 run="vmctl run --kernel l1/vmlinuz"
 
@@ -10,7 +12,18 @@ exits()
 	vmctl stat l1 --json | sed -n 's/^ *"exits": \([0-9]*\),\{0,1\}$/\1/p' | head -n 1
 }
 
-# what @reports: L1's memory is small pages: else L0 has no fault of its own
+# count: tell of what was touched since the last time, for the operation $1, and begin anew
+trigger=/sys/kernel/tracing/events/emys/emys_nested_field
+count()
+{
+	[ -e $trigger/hist ] && [ -n "$fields" ] || return 0
+	[ -z "$1" ] || sed -n "s/^{ field: *\\([0-9a-f]*\\), write: *\\([01]\\) } hitcount: *\\([0-9]*\\).*/@field $1 \\1 \\2 \\3/p" \
+		$trigger/hist
+	echo '!hist:keys=field.hex,write' >$trigger/trigger 2>/dev/null
+	echo 'hist:keys=field.hex,write' >$trigger/trigger
+}
+
+# L1's memory is small pages: else L0 has no fault of its own
 echo never >/sys/kernel/mm/transparent_hugepage/enabled
 
 for device in "$@"; do
@@ -35,11 +48,13 @@ for device in "$@"; do
 	while read -r what rest; do
 		case $what in
 		@begin)
+			count
 			before=$(exits)
 			echo >&5
 			;;
 		@end)
 			echo "@exits $rest $(($(exits) - before))"
+			count "$rest"
 			echo >&5
 			;;
 		*)
