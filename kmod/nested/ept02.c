@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The page tables of L2: EPT12, which L1 wrote, over EPT01. */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
 #include "../emys.h"
 #include "ept12.h"
 #include "internal.h"
@@ -131,15 +134,25 @@ int nested_handle_ept(struct emys_vcpu *vcpu)
 struct revalidation {
 	struct emys_vcpu *vcpu;
 	u64 eptp;
+	struct ept12_format format;
+	struct ept12_tables tables;
 };
+
+static int read_table(void *ctx, u64 gpa1, u64 *entry)
+{
+	struct emys_vcpu *vcpu = ctx;
+
+	return mem_read(vcpu->vm, gpa1, entry, PAGE_SIZE);
+}
 
 /* What EPT12 says now; with accessed flags off in it, the next use has to set them. */
 static int look(void *ctx, u64 gpa2, struct mem_derived_leaf *now)
 {
-	const struct revalidation *re = ctx;
+	struct revalidation *re = ctx;
 	struct ept12_walk w;
 
-	if (walk12(re->vcpu, re->eptp, gpa2, 0, &w) != EPT12_OK || !w.accessed)
+	if (ept12_look(&re->format, re->eptp, gpa2, &re->tables, read_table, re->vcpu, &w) !=
+	    EPT12_OK || !w.accessed)
 		return -ENOENT;
 	leaf_of(&w, now);
 	return 0;
@@ -147,9 +160,20 @@ static int look(void *ctx, u64 gpa2, struct mem_derived_leaf *now)
 
 static int revalidate(struct emys_vcpu *vcpu, struct mem_derived *d)
 {
-	struct revalidation re = { vcpu, d->key };
+	struct revalidation *re = kvmalloc(sizeof(*re), GFP_KERNEL_ACCOUNT);
+	int r;
 
-	return mem_derived_revalidate(d, look, &re);
+	if (!re) {
+		mem_derived_clear(d);
+		return 0;
+	}
+	re->vcpu = vcpu;
+	re->eptp = d->key;
+	format_of(vcpu, &re->format);
+	ept12_tables_init(&re->tables);
+	r = mem_derived_revalidate(d, look, re);
+	kvfree(re);
+	return r;
 }
 
 int nested_invept(struct emys_vcpu *vcpu, u64 type, u64 eptp)

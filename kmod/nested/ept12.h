@@ -102,13 +102,22 @@ int ept12_walk(const struct ept12_format *f, u64 eptp, u64 gpa2, u32 access,
 /**
  * struct ept12_tables - the tables that the last look came through, for looks at many addresses
  *
- * 16 KiB; zero-initialise before a sweep. Its copies are as old as the sweep.
+ * 16 KiB. Its copies are as old as the sweep.
  */
 struct ept12_tables {
 	bool valid[EPT_LEVELS];
 	u64 gpa1[EPT_LEVELS];
 	u64 entry[EPT_LEVELS][EPT_ENTRIES];
 };
+
+/* Before a sweep */
+static inline void ept12_tables_init(struct ept12_tables *tables)
+{
+	int i;
+
+	for (i = 0; i < EPT_LEVELS; i++)
+		tables->valid[i] = false;
+}
 
 /**
  * ept12_look() - ept12_walk() with access 0, that reads whole tables and keeps them

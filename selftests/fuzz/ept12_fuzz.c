@@ -156,7 +156,7 @@ static void compare(const struct ept12_format *f, u64 eptp, struct input in)
 	struct ept12_walk walk, look;
 	int i;
 
-	memset(&tables, 0, sizeof(tables));
+	ept12_tables_init(&tables);
 	w.steal = false;
 	for (i = 0; i < 8; i++) {
 		u64 gpa2 = take(&in, 7);

@@ -507,7 +507,7 @@ static void test_look(void)
 	int level;
 
 	make();
-	memset(&tables, 0, sizeof(tables));
+	ept12_tables_init(&tables);
 	for (i = 0; i < EPT_ENTRIES; i++)
 		memory[4][i] = (TARGET + (i << 13)) | EPT_R | EPT_W | (i & 1 ? EPT_A | EPT_D : 0);
 	for (i = 0; i < EPT_ENTRIES; i++) {
@@ -525,7 +525,7 @@ static void test_look(void)
 	*word(0x3000 + ((GPA2 >> 21 & 511) + 1) * 8) = 0x5000 | EPT_RWX;
 	expect_eq(look(base + 0x200000), EPT12_VIOLATION);	/* the copy is the old one */
 	expect_eq(reads, 4);
-	memset(&tables, 0, sizeof(tables));
+	ept12_tables_init(&tables);
 	expect_eq(look(base), EPT12_OK);
 	expect_eq(look(base + 0x200000), EPT12_OK);
 	expect_eq(reads, 4 + 5);
@@ -533,7 +533,7 @@ static void test_look(void)
 	/* Outside of memory, and remembered as such */
 	for (level = 2; level <= 4; level++) {
 		make();
-		memset(&tables, 0, sizeof(tables));
+		ept12_tables_init(&tables);
 		*entry(level) = 0x10000000 | EPT_RWX;
 		expect_eq(look(GPA2), EPT12_MISCONFIG);
 		expect_eq(look(GPA2), EPT12_MISCONFIG);
@@ -541,14 +541,14 @@ static void test_look(void)
 	}
 	/* What went wrong once is asked again */
 	make();
-	memset(&tables, 0, sizeof(tables));
+	ept12_tables_init(&tables);
 	fail_read = -EINTR;
 	expect_eq(look(GPA2), -EINTR);
 	fail_read = 0;
 	expect_eq(look(GPA2), EPT12_OK);
 	/* One table at several levels */
 	make();
-	memset(&tables, 0, sizeof(tables));
+	ept12_tables_init(&tables);
 	for (i = 0; i < EPT_ENTRIES; i++)
 		memory[1][i] = 0x1000 | EPT_RWX;
 	expect_eq(look(GPA2), EPT12_OK);
