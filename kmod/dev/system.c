@@ -84,6 +84,8 @@ int dev_extension(struct emys_vm *vm, long cap)
 		return vmx_caps.mtf;
 	case KVM_CAP_SET_GUEST_DEBUG2:
 		return vmx_caps.mtf ? EMYS_GUESTDBG : 0;
+	case KVM_CAP_NESTED_STATE:
+		return nested_offered() ? NESTED_STATE_MAX : 0;
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	default:

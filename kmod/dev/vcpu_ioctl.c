@@ -353,6 +353,49 @@ static long vcpu_stats_fd(struct dev_call *call)
 	return stats_vcpu_fd(call->vcpu);
 }
 
+/* -- nested VMX --------------------------------------------------------------- */
+
+/* The size is the room there is, and is answered with the room that was wanted. */
+static long vcpu_get_nested_state(struct dev_call *call)
+{
+	struct kvm_nested_state __user *user = dev_uptr(call);
+	struct kvm_nested_state s;
+	u32 room, size;
+
+	if (get_user(room, &user->size))
+		return -EFAULT;
+	size = nested_state_get(call->vcpu, &s);
+	if (size > room)
+		return put_user(size, &user->size) ? -EFAULT : -E2BIG;
+	if (copy_to_user(user, &s, sizeof(s)))
+		return -EFAULT;
+	if (size > sizeof(s) &&
+	    copy_to_user(user + 1, nested_state_vmcs12(call->vcpu), size - sizeof(s)))
+		return -EFAULT;
+	return 0;
+}
+
+static long vcpu_set_nested_state(struct dev_call *call)
+{
+	struct kvm_nested_state __user *user = dev_uptr(call);
+	struct kvm_nested_state s;
+	void *vmcs12 = NULL;
+	long r;
+
+	if (copy_from_user(&s, user, sizeof(s)))
+		return -EFAULT;
+	if (s.size < sizeof(s))
+		return -EINVAL;
+	if (s.size >= sizeof(s) + PAGE_SIZE && s.hdr.vmx.vmcs12_pa != ~0ull) {
+		vmcs12 = memdup_user(user + 1, PAGE_SIZE);
+		if (IS_ERR(vmcs12))
+			return PTR_ERR(vmcs12);
+	}
+	r = nested_state_set(call->vcpu, &s, vmcs12);
+	kfree(vmcs12);
+	return r;
+}
+
 #define DEV_IN(cmd, type, fn)		{ cmd, 0, sizeof(type), 0, fn }
 #define DEV_OUT(cmd, type, fn)		{ cmd, 0, 0, sizeof(type), fn }
 
@@ -394,6 +437,8 @@ static const struct dev_row vcpu_rows[] = {
 	DEV_IN(KVM_X86_SETUP_MCE, u64, vcpu_setup_mce),
 	DEV_IN(KVM_X86_SET_MCE, struct kvm_x86_mce, vcpu_set_mce),
 	{ KVM_GET_STATS_FD, DEV_ASYNC, 0, 0, vcpu_stats_fd },
+	{ KVM_GET_NESTED_STATE, DEV_RAW, 0, 0, vcpu_get_nested_state },
+	{ KVM_SET_NESTED_STATE, DEV_RAW, 0, 0, vcpu_set_nested_state },
 };
 
 const struct dev_table dev_vcpu_table = {

@@ -114,8 +114,7 @@ static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	n->vpid12 = v->virtual_processor_id;
 	n->timer_on = pin & PIN_BASED_VMX_PREEMPTION_TIMER;
 	if (n->timer_on)
-		n->timer_deadline = (rdtsc() >> nested_timer_rate(&n->caps)) +
-				    v->vmx_preemption_timer_value;
+		n->timer_deadline = nested_timer_now(vcpu) + v->vmx_preemption_timer_value;
 }
 
 /* -- guest state ------------------------------------------------------------------------------- */
@@ -175,10 +174,8 @@ static void load_guest(struct emys_vcpu *vcpu, const struct vmcs12 *v, const u64
 	vmx_user_msrs_changed(vcpu);
 }
 
-static void load_event(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+static void load_event(struct emys_vcpu *vcpu, const struct vmcs12 *v, u32 info)
 {
-	u32 info = v->vm_entry_intr_info_field;
-
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, info & INTR_INFO_VALID_MASK ? info : 0);
 	if (!(info & INTR_INFO_VALID_MASK))
 		return;
@@ -200,7 +197,8 @@ static void suspend_apic(struct emys_vcpu *vcpu)
 		lapic_set_apicv(vcpu, false);
 }
 
-static void enter_l2(struct emys_vcpu *vcpu, const u64 *pdpte)
+/* @event: VM-entry interruption information. */
+static void enter_l2(struct emys_vcpu *vcpu, const u64 *pdpte, u32 event)
 {
 	struct nested_vcpu *n = vcpu->nested;
 	struct vmcs12 *v = n->v12;
@@ -217,9 +215,8 @@ static void enter_l2(struct emys_vcpu *vcpu, const u64 *pdpte)
 	nested_ept_load(vcpu);
 	load_controls(vcpu, v);
 	load_guest(vcpu, v, pdpte);
-	load_event(vcpu, v);
+	load_event(vcpu, v, event);
 	vmx_vmcs_put(vcpu);
-	n->entry_pending = true;
 	vcpu->vmx.events_check = true;
 }
 
@@ -282,7 +279,8 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 		return EMYS_RESUME;
 	}
 
-	enter_l2(vcpu, vmcs12_pae(v) ? pdpte : NULL);
+	enter_l2(vcpu, vmcs12_pae(v) ? pdpte : NULL, v->vm_entry_intr_info_field);
+	n->entry_pending = true;
 	failed = nested_msr_load(vcpu, v->vm_entry_msr_load_addr, v->vm_entry_msr_load_count,
 				 NESTED_MSR_ENTRY_LOAD);
 	if (failed) {
@@ -298,4 +296,41 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 		n->entry_pending = false;
 	}
 	return EMYS_RESUME;
+}
+
+#define EVENT_MTF	(INTR_TYPE_OTHER_EVENT | INTR_INFO_VALID_MASK)
+
+int nested_reenter(struct emys_vcpu *vcpu, bool pending, bool mtf)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct vmcs12 *v = n->v12;
+	struct vmcs12_env env;
+	u64 pdpte[4], qual;
+	const char *why;
+	int r;
+
+	fill_env(vcpu, &env);
+	why = vmcs12_check_controls(v, &env);
+	if (!why)
+		why = vmcs12_check_host(v, &env);
+	if (!why)
+		why = vmcs12_check_guest(v, &env, &qual);
+	if (why) {
+		trace_emys_nested_refused(vcpu->id, VMXERR_ENTRY_CONTROLS, why);
+		return -EINVAL;
+	}
+	r = nested_ept_get(vcpu);
+	if (r)
+		return r;
+	pdpte[0] = v->guest_pdptr0;
+	pdpte[1] = v->guest_pdptr1;
+	pdpte[2] = v->guest_pdptr2;
+	pdpte[3] = v->guest_pdptr3;
+	/* Memory may come later: its pages are looked up before L2 runs. */
+	nested_pages_put(vcpu);
+	n->pages_seq = -1;
+	enter_l2(vcpu, vmcs12_pae(v) && (vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT) ?
+		 pdpte : NULL, pending ? v->vm_entry_intr_info_field : mtf ? EVENT_MTF : 0);
+	n->entry_pending = pending;
+	return 0;
 }

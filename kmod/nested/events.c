@@ -60,9 +60,11 @@ static bool exception_waits(struct emys_vcpu *vcpu)
 				      ev->exception.has_error ? ev->exception.error : 0);
 }
 
-static bool timer_expired(const struct nested_vcpu *n)
+static bool timer_expired(struct emys_vcpu *vcpu)
 {
-	return n->timer_on && (rdtsc() >> nested_timer_rate(&n->caps)) >= n->timer_deadline;
+	const struct nested_vcpu *n = vcpu->nested;
+
+	return n->timer_on && nested_timer_now(vcpu) >= n->timer_deadline;
 }
 
 /* Is something here that is a VM exit to L1? */
@@ -139,7 +141,7 @@ static bool take_exit(struct emys_vcpu *vcpu)
 
 	if (exception_waits(vcpu)) {
 		exit_for_exception(vcpu);
-	} else if (timer_expired(vcpu->nested)) {
+	} else if (timer_expired(vcpu)) {
 		forget_exit(vcpu);
 		nested_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
 	} else if (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) {
@@ -179,9 +181,10 @@ int nested_before_section(struct emys_vcpu *vcpu)
 }
 
 /* What is left of the VMX-preemption timer, which L2's own CPU counts down. */
-static void load_timer(struct nested_vcpu *n)
+static void load_timer(struct emys_vcpu *vcpu)
 {
-	u64 now = rdtsc() >> nested_timer_rate(&n->caps);
+	struct nested_vcpu *n = vcpu->nested;
+	u64 now = nested_timer_now(vcpu);
 	u64 left = now < n->timer_deadline ? n->timer_deadline - now : 0;
 
 	vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, min_t(u64, left, U32_MAX));
@@ -194,7 +197,7 @@ bool nested_before_entry(struct emys_vcpu *vcpu)
 	if (!nested_pages_valid(vcpu))
 		return false;
 	if (n->timer_on)
-		load_timer(n);
+		load_timer(vcpu);
 	if (!vcpu->vmx.events_check || !exit_waits(vcpu))
 		return true;
 	if (!delivery_open(vcpu))

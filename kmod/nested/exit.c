@@ -18,7 +18,7 @@ static void save_controls(struct emys_vcpu *vcpu, struct vmcs12 *v)
 		v->vm_entry_controls &= ~VM_ENTRY_IA32E_MODE;
 	if (!(v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER) || !n->timer_on)
 		return;
-	now = rdtsc() >> nested_timer_rate(&n->caps);
+	now = nested_timer_now(vcpu);
 	v->vmx_preemption_timer_value = now < n->timer_deadline ? n->timer_deadline - now : 0;
 }
 
@@ -53,6 +53,15 @@ static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 		v->guest_ia32_pat = vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT ?
 				    vmcs_read64(GUEST_IA32_PAT) : vcpu->msrs.pat;
 	save_controls(vcpu, v);
+}
+
+void nested_save_l2(struct emys_vcpu *vcpu)
+{
+	vmx_vmcs_get(vcpu);
+	if (!vcpu->vmx.dr_wanted)
+		vcpu->dr.dr7 = vmcs_readl(GUEST_DR7);
+	save_guest(vcpu, vcpu->nested->v12);
+	vmx_vmcs_put(vcpu);
 }
 
 /* What of the exit's information the CPU left in vmcs02; after the section it was copied. */
@@ -263,14 +272,10 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 	/* DR7 of L2, from the CPU if it is there. */
 	if (vcpu->vmx.dr_loaded)
 		vmx_dr_save(vcpu);
-	vmx_vmcs_get(vcpu);
-	if (!vcpu->vmx.dr_wanted)
-		vcpu->dr.dr7 = vmcs_readl(GUEST_DR7);
-	save_guest(vcpu, v);
+	nested_save_l2(vcpu);
 	save_information(vcpu, v);
 	cr0 = v->guest_cr0;
 	cr4 = v->guest_cr4;
-	vmx_vmcs_put(vcpu);
 	v->vm_exit_reason = reason;
 	v->exit_qualification = qual;
 	v->vm_exit_intr_info = intr_info;

@@ -60,6 +60,12 @@ static inline unsigned int nested_timer_rate(const struct nested_caps *c)
 	return c->misc & 31;
 }
 
+/* L1's TSC, in units of that timer. */
+static inline u64 nested_timer_now(const struct emys_vcpu *vcpu)
+{
+	return (rdtsc() + vcpu->vmx.tsc_offset) >> nested_timer_rate(&vcpu->nested->caps);
+}
+
 /* core.c: VMX operation. on: -ENOMEM. off: L1 runs. May sleep. */
 int nested_vmx_on(struct emys_vcpu *vcpu);
 void nested_vmx_off(struct emys_vcpu *vcpu);
@@ -75,6 +81,11 @@ void nested_vmcs_release(struct emys_vcpu *vcpu);
 
 /* entry.c: VMLAUNCH and VMRESUME past the first checks. May sleep. EMYS_RESUME or -errno. */
 int nested_enter(struct emys_vcpu *vcpu, bool launch);
+/*
+ * L2 goes on as vmcs12 has it, after KVM_SET_NESTED_STATE. @pending: the entry was made and L2
+ * has not run; @mtf: a monitor-trap-flag exit is due. -EINVAL: no entry would be made of it.
+ */
+int nested_reenter(struct emys_vcpu *vcpu, bool pending, bool mtf);
 
 /*
  * exit.c: a VM exit from L2 to L1. Outside the section; may sleep when vmcs12 has MSR lists.
@@ -84,6 +95,8 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 /* An entry that failed after the checks of controls and host state, L1 still loaded. */
 void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual);
 
+/* vmcs12's guest-state area is what L2 is. */
+void nested_save_l2(struct emys_vcpu *vcpu);
 /* From L2 to L1 without an exit: nothing of either is in order any more. */
 void nested_abandon(struct emys_vcpu *vcpu);
 

@@ -51,7 +51,7 @@ struct nested_vcpu {
 	bool reflect;			/* the exit is L1's, and not done in the section */
 	bool apic_changed;		/* of L1's APIC, to be told to vmcs01 */
 	bool timer_on;			/* the VMX-preemption timer counts */
-	u64 timer_deadline;		/* host's TSC */
+	u64 timer_deadline;		/* in its units, of L1's TSC */
 	u16 vpid12;			/* that vmcs02's VPID stands for */
 	bool apicv01;			/* L1's APIC had virtual-interrupt delivery */
 	struct nested_page pages[NESTED_PAGES];
@@ -85,6 +85,19 @@ int nested_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val);
 int nested_msr_feature(u32 msr, u64 *val);	/* -EINVAL: there is none */
 /* The vCPU's CPUID is another: what VMX offers follows. */
 void nested_cpuid_changed(struct emys_vcpu *vcpu);
+
+/*
+ * KVM_GET_NESTED_STATE: the header, and how many bytes the whole has; then, if that is more, the
+ * VMCS12_SIZE bytes of the current vmcs12, up to date until the vCPU runs.
+ */
+#define NESTED_STATE_MAX	(sizeof(struct kvm_nested_state) + 2 * 0x1000)
+u32 nested_state_get(struct emys_vcpu *vcpu, struct kvm_nested_state *s);
+const void *nested_state_vmcs12(struct emys_vcpu *vcpu);
+/*
+ * KVM_SET_NESTED_STATE. @vmcs12: NULL, or a copy. -EINVAL: a state that no CPU is in, or not with
+ * this vCPU's CPUID and capabilities; -ENOMEM. May sleep.
+ */
+int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, const void *vmcs12);
 
 /*
  * An exit because of a VMX instruction of L1. In the section: EMYS_RESUME, or VMX_EXIT_PENDING
