@@ -193,18 +193,11 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 		clock_update(vcpu);
 	if (emys_vcpu_take(vcpu, EMYS_REQ_WALL_CLOCK))
 		clock_write_wall(vcpu);
-	if (emys_vcpu_take(vcpu, EMYS_REQ_EOIMAP)) {
-		if (unlikely(vcpu->vmx.l2))
-			vcpu->nested->apic_changed = true;
-		else
-			vmx_eoi_map_changed(vcpu);
-	}
+	if (emys_vcpu_take(vcpu, EMYS_REQ_EOIMAP))
+		vmx_eoi_map_changed(vcpu);
 	if (emys_vcpu_take(vcpu, EMYS_REQ_APICV) && vcpu->lapic) {
 		vmx_apic_access_update(vcpu);
-		if (unlikely(vcpu->vmx.l2))
-			vcpu->nested->apic_changed = true;
-		else
-			vmx_apic_mode_changed(vcpu);
+		vmx_apic_mode_changed(vcpu);
 	}
 	if (emys_vcpu_take(vcpu, EMYS_REQ_NMI))
 		vcpu->vmx.events_check = true;

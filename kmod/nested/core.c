@@ -112,11 +112,16 @@ void nested_vmx_off(struct emys_vcpu *vcpu)
 
 void nested_leave(struct emys_vcpu *vcpu)
 {
-	if (!vcpu->nested || !vcpu->nested->vmxon)
+	if (!nested_on(vcpu))
 		return;
 	if (vcpu->vmx.l2)
 		nested_abandon(vcpu);
 	nested_vmx_off(vcpu);
+}
+
+bool nested_on(const struct emys_vcpu *vcpu)
+{
+	return vcpu->nested && vcpu->nested->vmxon;
 }
 
 bool nested_has_vmx(const struct emys_vcpu *vcpu)
@@ -150,7 +155,7 @@ bool nested_cr0_valid(const struct emys_vcpu *vcpu, u64 cr0)
 	const struct nested_vcpu *n = vcpu->nested;
 	u64 fixed0;
 
-	if (!n || !n->vmxon)
+	if (!nested_on(vcpu))
 		return true;
 	fixed0 = n->caps.cr0_fixed0;
 	if (vcpu->vmx.l2 && (vmcs12_proc2(n->v12) & SECONDARY_EXEC_UNRESTRICTED_GUEST))
@@ -160,7 +165,7 @@ bool nested_cr0_valid(const struct emys_vcpu *vcpu, u64 cr0)
 
 bool nested_cr4_valid(const struct emys_vcpu *vcpu, u64 cr4)
 {
-	if (!vcpu->nested || !vcpu->nested->vmxon)
+	if (!nested_on(vcpu))
 		return true;
 	return nested_cr4_allows_vmxon(vcpu, cr4);
 }

@@ -245,6 +245,9 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 	if (why)
 		return refuse(vcpu, VMXERR_ENTRY_HOST_STATE, why);
 	r = nested_pages_get(vcpu);
+	/* The host is busy with the page: the instruction is executed again. */
+	if (r == -EAGAIN)
+		return EMYS_RESUME;
 	if (r == -EFAULT)
 		return refuse(vcpu, VMXERR_ENTRY_CONTROLS, "a page outside memory");
 	if (r)

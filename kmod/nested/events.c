@@ -172,6 +172,9 @@ int nested_before_section(struct emys_vcpu *vcpu)
 	/* Memory that L1 gave the CPU is gone: there is no going on with it. */
 	if (r == -EFAULT)
 		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
+	/* The host is busy with a page: no entry, and the next round asks again. */
+	if (r == -EAGAIN)
+		return EMYS_RESUME;
 	if (r)
 		return r;
 	vmx_vmcs_get(vcpu);

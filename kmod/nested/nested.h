@@ -75,6 +75,8 @@ void nested_leave(struct emys_vcpu *vcpu);
 
 /* May the guest's CPUID and IA32_FEATURE_CONTROL be used for VMX? */
 bool nested_has_vmx(const struct emys_vcpu *vcpu);
+/* Is it in VMX operation? */
+bool nested_on(const struct emys_vcpu *vcpu);
 /* In VMX operation some bits of CR0 and CR4 are fixed. */
 bool nested_cr0_valid(const struct emys_vcpu *vcpu, u64 cr0);
 bool nested_cr4_valid(const struct emys_vcpu *vcpu, u64 cr4);

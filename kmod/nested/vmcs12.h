@@ -21,6 +21,10 @@
 #include <linux/types.h>
 #include <asm/vmx.h>
 
+#ifndef GUEST_SMBASE		/* not in every <asm/vmx.h> */
+#define GUEST_SMBASE		0x00004828
+#endif
+
 #define VMCS12_SIZE		0x1000		/* bytes of a region */
 #define VMCS12_REVISION		0x11e57ed0	/* bits 30:0 of the region's first word */
 #define VMCS12_SHADOW		0x80000000u	/* its bit 31: a shadow VMCS */
@@ -157,7 +161,8 @@
 	X(916, GUEST_ACTIVITY_STATE, guest_activity_state), \
 	X(920, GUEST_SYSENTER_CS, guest_sysenter_cs), \
 	X(924, HOST_IA32_SYSENTER_CS, host_ia32_sysenter_cs), \
-	X(928, VMX_PREEMPTION_TIMER_VALUE, vmx_preemption_timer_value)
+	X(928, VMX_PREEMPTION_TIMER_VALUE, vmx_preemption_timer_value), \
+	X(932, GUEST_SMBASE, guest_smbase)
 
 #define VMCS12_FIELDS_16(X) \
 	X(960, VIRTUAL_PROCESSOR_ID, virtual_processor_id), \
@@ -205,7 +210,7 @@ struct vmcs12 {
 	u64 VMCS12_MEMBERS_NATURAL;
 	u64 unused_natural[8];
 	u32 VMCS12_MEMBERS_32;
-	u32 unused32[7];
+	u32 unused32[6];
 	u16 VMCS12_MEMBERS_16;
 	u8 tail[VMCS12_SIZE - 998];
 };

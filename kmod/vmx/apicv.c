@@ -81,6 +81,11 @@ void vmx_apic_mode_changed(struct emys_vcpu *vcpu)
 
 	if (!vcpu->vmx.cur || !apic)
 		return;
+	/* vmcs02 has nothing of L1's APIC: when L1 runs again. */
+	if (vcpu->vmx.l2) {
+		vcpu->nested->apic_changed = true;
+		return;
+	}
 	if (!(apic->base & APIC_BASE_ENABLE)) {
 		set = 0;
 	} else if (apic->base & APIC_BASE_X2APIC) {
@@ -117,6 +122,10 @@ void vmx_eoi_map_changed(struct emys_vcpu *vcpu)
 
 	if (!apic)
 		return;
+	if (vcpu->vmx.l2) {
+		vcpu->nested->apic_changed = true;
+		return;
+	}
 	ioapic_eoi_map(vcpu);
 	if (!apic->apicv)
 		return;

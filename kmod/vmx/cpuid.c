@@ -697,7 +697,7 @@ int cpuid_set(struct emys_vcpu *vcpu, struct kvm_cpuid_entry2 *e, u32 nr)
 	xstate_init();
 	if (cpuid_senseless(e, nr)) {
 		ret = -EINVAL;
-	} else if (vcpu->stats.sections) {
+	} else if (vcpu->stats.sections || nested_on(vcpu)) {
 		/* A CPU does not change its features while it runs. */
 		if (!cpuid_same(vcpu, e, nr))
 			ret = -EINVAL;

@@ -41,7 +41,7 @@ static const struct group {
 	{ "32-bit guest", 2, 2, 0, 20,
 	  { 840, 844, 848, 852, 856, 860, 864, 868, 872, 876, 880, 884, 888, 892, 896, 900,
 	    904, 908, 912, 916 } },
-	{ "32-bit guest: SYSENTER_CS", 2, 2, 21, 1, { 920 } },
+	{ "32-bit guest: SMBASE, SYSENTER_CS", 2, 2, 20, 2, { 932, 920 } },
 	{ "32-bit guest: preemption timer", 2, 2, 23, 1, { 928 } },
 	{ "32-bit host", 2, 3, 0, 1, { 924 } },
 	{ "natural control", 3, 0, 0, 8, { 344, 352, 360, 368, 376, 384, 392, 400 } },
