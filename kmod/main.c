@@ -13,10 +13,12 @@ static int __init emys_init(void)
 	r = vmx_init();
 	if (r)
 		return r;
-	nested_init();
-	r = irqfd_module_init();
+	r = nested_init();
 	if (r)
 		goto err_vmx;
+	r = irqfd_module_init();
+	if (r)
+		goto err_nested;
 	r = mem_dev_init();
 	if (r)
 		goto err_irqfd;
@@ -54,6 +56,8 @@ err_mem:
 	mem_dev_exit();
 err_irqfd:
 	irqfd_module_exit();
+err_nested:
+	nested_cleanup();
 err_vmx:
 	vmx_exit();
 	return r;
@@ -69,6 +73,7 @@ static void __exit emys_exit(void)
 	mem_derived_exit();
 	mem_dev_exit();
 	irqfd_module_exit();
+	nested_cleanup();
 	vmx_exit();
 }
 

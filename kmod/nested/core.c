@@ -24,14 +24,14 @@ static struct nested_caps caps_max __ro_after_init;
 #define ENTRY_WITHHELD	(VM_ENTRY_LOAD_BNDCFGS | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 #define EXIT_WITHHELD	(VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
 
-void __init nested_init(void)
+int __init nested_init(void)
 {
 	struct nested_caps hw = { };
 	u64 val;
 	u32 msr;
 
 	if (!nested)
-		return;
+		return 0;
 	for (msr = MSR_IA32_VMX_BASIC; msr <= MSR_IA32_VMX_VMFUNC; msr++)
 		if (!rdmsrq_safe(msr, &val))
 			nested_caps_put(&hw, msr, val);
@@ -42,6 +42,12 @@ void __init nested_init(void)
 	caps_max.pin.may &= ~PIN_BASED_POSTED_INTR;
 	caps_max.vmfunc = 0;
 	caps_max.misc &= ~(NESTED_MISC_WAIT_SIPI | NESTED_MISC_SHUTDOWN);
+	return nested_shadow_init();
+}
+
+void nested_cleanup(void)
+{
+	nested_shadow_exit();
 }
 
 bool nested_offered(void)
@@ -83,16 +89,23 @@ int nested_vmx_on(struct emys_vcpu *vcpu)
 	n->v12 = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!n->v12)
 		return -ENOMEM;
+	r = nested_shadow_alloc(n);
+	if (r)
+		goto err_v12;
 	r = vmx_vmcs_alloc(&n->vmcs02);
-	if (r) {
-		free_page((unsigned long)n->v12);
-		n->v12 = NULL;
-		return r;
-	}
+	if (r)
+		goto err_shadow;
 	vmx_vmcs_setup(vcpu, &n->vmcs02);
 	n->vmxon = true;
 	n->ptr = NESTED_NO_VMCS;
 	return 0;
+
+err_shadow:
+	nested_shadow_free(n);
+err_v12:
+	free_page((unsigned long)n->v12);
+	n->v12 = NULL;
+	return r;
 }
 
 void nested_vmx_off(struct emys_vcpu *vcpu)
@@ -103,6 +116,8 @@ void nested_vmx_off(struct emys_vcpu *vcpu)
 		return;
 	n->vmxon = false;
 	n->ptr = NESTED_NO_VMCS;
+	nested_shadow_off(vcpu);
+	nested_shadow_free(n);
 	nested_pages_put(vcpu);
 	nested_ept_put(vcpu);
 	vmx_vmcs_free(&n->vmcs02);

@@ -237,6 +237,7 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 	u32 failed;
 	int r;
 
+	nested_shadow_store(vcpu);
 	fill_env(vcpu, &env);
 	why = vmcs12_check_controls(v, &env);
 	if (why)

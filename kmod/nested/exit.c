@@ -247,6 +247,7 @@ static void vmx_abort(struct emys_vcpu *vcpu, u32 indicator)
 /* vmcs01 runs; load L1, and do what may sleep last. */
 static void arrive(struct emys_vcpu *vcpu, struct vmcs12 *v, u64 cr0, u64 cr4, bool nmi)
 {
+	nested_shadow_load(vcpu);
 	vmx_vmcs_get(vcpu);
 	load_host(vcpu, v, cr0);
 	if (nmi)

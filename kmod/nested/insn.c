@@ -227,6 +227,7 @@ void nested_vmcs_release(struct emys_vcpu *vcpu)
 
 	if (n->ptr == NESTED_NO_VMCS)
 		return;
+	nested_shadow_off(vcpu);
 	/* Memory that is no more is L1's loss. */
 	mem_write(vcpu->vm, n->ptr, n->v12, VMCS12_SIZE);
 	n->ptr = NESTED_NO_VMCS;
@@ -279,6 +280,7 @@ static int handle_vmptrld(struct emys_vcpu *vcpu)
 	if (mem_read(vcpu->vm, gpa, n->v12, VMCS12_SIZE))
 		return nested_fail(vcpu, VMXERR_VMPTRLD_REVISION);
 	n->ptr = gpa;
+	nested_shadow_on(vcpu);
 	return succeed(vcpu);
 }
 
@@ -352,6 +354,9 @@ static int handle_vmwrite(struct emys_vcpu *vcpu)
 		return nested_fail(vcpu, VMXERR_FIELD_READ_ONLY);
 	trace_emys_nested_field(vcpu->id, field, true);
 	vmcs12_set(n->v12, field, off, val);
+	/* One that L1 may only read there, or it would not have come here. */
+	if (nested_shadow_reads(vcpu, field))
+		nested_shadow_renew(vcpu);
 	return succeed(vcpu);
 }
 

@@ -79,6 +79,22 @@ int nested_fail(struct emys_vcpu *vcpu, u32 error);
 /* L1's memory gets its current VMCS back, and there is none. May sleep. */
 void nested_vmcs_release(struct emys_vcpu *vcpu);
 
+/*
+ * shadow.c. alloc: -ENOMEM. on, off: L1 has a current VMCS, or has no more, and vmcs12 is complete.
+ * load: vmcs12 is what L1 is to see; store: vmcs12 gets what L1 wrote. L1 runs, for all of these.
+ */
+int nested_shadow_init(void);
+void nested_shadow_exit(void);
+int nested_shadow_alloc(struct nested_vcpu *n);
+void nested_shadow_free(struct nested_vcpu *n);
+void nested_shadow_on(struct emys_vcpu *vcpu);
+void nested_shadow_off(struct emys_vcpu *vcpu);
+void nested_shadow_load(struct emys_vcpu *vcpu);
+void nested_shadow_store(struct emys_vcpu *vcpu);
+/* Does L1 read this field without an exit? Then, after a write of emys's to vmcs12: */
+bool nested_shadow_reads(const struct emys_vcpu *vcpu, u32 field);
+void nested_shadow_renew(struct emys_vcpu *vcpu);
+
 /* entry.c: VMLAUNCH and VMRESUME past the first checks. May sleep. EMYS_RESUME or -errno. */
 int nested_enter(struct emys_vcpu *vcpu, bool launch);
 /*

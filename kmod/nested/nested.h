@@ -46,6 +46,8 @@ struct nested_vcpu {
 	u64 ptr;			/* L1's current-VMCS pointer, NESTED_NO_VMCS */
 	struct vmcs12 *v12;		/* its content; a page, while vmxon */
 	struct vmx_vmcs vmcs02;		/* while vmxon */
+	void *shadow;			/* page of L1's shadow VMCS while vmxon; NULL: the CPU has none */
+	bool shadow_new;		/* no VMCLEAR has made a VMCS of it */
 	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
 	bool exit_put_off;		/* a VM exit waits for that */
 	bool reflect;			/* the exit is L1's, and not done in the section */
@@ -62,8 +64,9 @@ struct nested_vcpu {
 
 #define NESTED_NO_VMCS	(~0ull)
 
-/* The offer on this host, at load. */
-void nested_init(void);
+/* The offer on this host, at load; -ENOMEM. And at unload. */
+int nested_init(void);
+void nested_cleanup(void);
 /* Is VMX offered to guests? */
 bool nested_offered(void);
 

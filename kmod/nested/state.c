@@ -38,6 +38,8 @@ const void *nested_state_vmcs12(struct emys_vcpu *vcpu)
 	/* While L2 runs, its registers are the vCPU's, and vmcs12 has what they were. */
 	if (vcpu->vmx.l2)
 		nested_save_l2(vcpu);
+	else
+		nested_shadow_store(vcpu);
 	return vcpu->nested->v12;
 }
 
@@ -107,5 +109,6 @@ int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, c
 		return 0;
 	memcpy(n->v12, vmcs12, VMCS12_SIZE);
 	n->ptr = s->hdr.vmx.vmcs12_pa;
+	nested_shadow_on(vcpu);
 	return s->flags & KVM_STATE_NESTED_GUEST_MODE ? resume_l2(vcpu, s) : 0;
 }

@@ -120,6 +120,7 @@ static int require_features(void)
 		return refuse("no EPT", "");
 	if (!(cap >> 32 & SECONDARY_EXEC_UNRESTRICTED_GUEST))
 		return refuse("no unrestricted guest", "");
+	c->shadow_vmcs = (cap >> 32 & SECONDARY_EXEC_SHADOW_VMCS) && (c->misc & BIT(29));
 	c->proc2 = control(MSR_IA32_VMX_PROCBASED_CTLS2, PROC2_ONE, PROC2_OPT, &missing);
 	rdmsrq(MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid);
 	if (!(c->ept_vpid & VMX_EPT_PAGE_WALK_4_BIT) || !(c->ept_vpid & VMX_EPTP_WB_BIT))
@@ -234,7 +235,7 @@ int vmx_caps_show(struct seq_file *m, void *v)
 		{ "ept_ad", c->ept_ad }, { "ept_2m", c->ept_2m }, { "ept_1g", c->ept_1g },
 		{ "ept_exec_only", c->ept_exec_only }, { "ept_spp", c->spp },
 		{ "vpid", c->vpid }, { "apicv", c->apicv },
-		{ "tpr_shadow", c->tpr_shadow }, { "apic_access", c->apic_access },
+		{ "shadow_vmcs", c->shadow_vmcs }, { "tpr_shadow", c->tpr_shadow }, { "apic_access", c->apic_access },
 		{ "virtual_nmi", c->vnmi }, { "tsc_scaling", c->tsc_scaling },
 		{ "xsaves", c->xsaves }, { "rdtscp", c->rdtscp }, { "invpcid", c->invpcid },
 		{ "pause_loop_exiting", c->ple }, { "perf_global_ctrl", c->perf_global },

@@ -298,6 +298,8 @@ static void section_leave(struct emys_vcpu *vcpu, struct section *s, bool comple
 	vmx->in_section = false;
 	vmx->nest = 0;
 	vmx_own_set_vcpu(NULL);
+	if (unlikely(vmx->vmcs01.shadow_pa))
+		vmx_insn_vmclear(vmx->vmcs01.shadow_pa);
 	if (unlikely(vmx->other)) {
 		vmx_insn_vmclear(vmx->other->pa);
 		vmx->other = NULL;

@@ -34,6 +34,7 @@ struct vmx_caps {
 	bool ept_ad, ept_2m, ept_1g, ept_exec_only;
 	bool spp;		/* sub-page write permissions */
 	bool vpid, apicv, tpr_shadow, apic_access, vnmi, preemption_timer, pml, mtf;
+	bool shadow_vmcs;	/* and exit information can be written there */
 	bool tsc_scaling, xsaves, rdtscp, invpcid, ple;
 	bool invept_context, invvpid_context;
 	bool perf_global;	/* the host has IA32_PERF_GLOBAL_CTRL */
@@ -100,6 +101,7 @@ struct vmx_vmcs {
 	u64 host_perf;			/* likewise, IA32_PERF_GLOBAL_CTRL */
 	u32 exec, exec2;		/* controls in it */
 	u32 exec_keep;			/* of exec: windows and the like that L1 wants for L2 */
+	u64 shadow_pa;			/* of the shadow VMCS it links to, 0 none */
 	struct mem_derived *derived;	/* the EPT it runs on, NULL = the VM's own */
 };
 
