@@ -226,6 +226,34 @@ static int refuse(struct emys_vcpu *vcpu, u32 error, const char *why)
 	return nested_fail(vcpu, error);
 }
 
+static int get_memory(struct emys_vcpu *vcpu)
+{
+	int r = nested_pages_get(vcpu);
+
+	return r ? r : nested_ept_get(vcpu);
+}
+
+/*
+ * With interrupts off: L1's memory has been looked at before and is the same, and nothing of it is
+ * needed if the entry fails.
+ */
+bool nested_entry_is_quick(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	const struct vmcs12 *v;
+
+	if (!nested_on(vcpu) || n->ptr == NESTED_NO_VMCS)
+		return false;
+	nested_shadow_store(vcpu);
+	v = n->v12;
+	if (v->vm_entry_msr_load_count || v->vmcs_link_pointer != VMCS12_NONE ||
+	    !nested_exit_is_quick(v))
+		return false;
+	if (!n12_proc2(v, SECONDARY_EXEC_ENABLE_EPT))
+		return !n->ept02 && !vmcs12_pae(v) && nested_pages_held(vcpu);
+	return n->ept02 && n->ept02->key == v->ept_pointer && nested_pages_held(vcpu);
+}
+
 int nested_enter(struct emys_vcpu *vcpu, bool launch)
 {
 	struct nested_vcpu *n = vcpu->nested;
@@ -237,15 +265,24 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 	u32 failed;
 	int r;
 
-	nested_shadow_store(vcpu);
+	if (!vcpu->vmx.in_section)
+		nested_shadow_store(vcpu);
 	fill_env(vcpu, &env);
-	why = vmcs12_check_controls(v, &env);
-	if (why)
-		return refuse(vcpu, VMXERR_ENTRY_CONTROLS, why);
-	why = vmcs12_check_host(v, &env);
-	if (why)
-		return refuse(vcpu, VMXERR_ENTRY_HOST_STATE, why);
-	r = nested_pages_get(vcpu);
+	if (n->rules & VMCS12_RULES_CONTROLS) {
+		why = vmcs12_check_controls(v, &env);
+		if (why)
+			return refuse(vcpu, VMXERR_ENTRY_CONTROLS, why);
+		/* Which of the guest's rules hold depends on controls. */
+		n->rules |= VMCS12_RULES_GUEST;
+	}
+	if ((n->rules & VMCS12_RULES_HOST) || n->checked_ia32e != env.ia32e) {
+		why = vmcs12_check_host(v, &env);
+		if (why)
+			return refuse(vcpu, VMXERR_ENTRY_HOST_STATE, why);
+		n->checked_ia32e = env.ia32e;
+	}
+	/* In the section it is there: nested_entry_is_quick() */
+	r = vcpu->vmx.in_section ? 0 : get_memory(vcpu);
 	/* The host is busy with the page: the instruction is executed again. */
 	if (r == -EAGAIN)
 		return EMYS_RESUME;
@@ -258,11 +295,8 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 		if (why)
 			return refuse(vcpu, VMXERR_ENTRY_CONTROLS, why);
 	}
-	r = nested_ept_get(vcpu);
-	if (r)
-		return r;
 
-	why = vmcs12_check_guest(v, &env, &qual);
+	why = vmcs12_check_guest_rules(v, &env, n->rules & VMCS12_RULES_GUEST, &qual);
 	if (!why && !link_ok(vcpu, v)) {
 		why = "VMCS link pointer: no such region";
 		qual = VMCS12_FAIL_LINK;
@@ -283,6 +317,7 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 		return EMYS_RESUME;
 	}
 
+	n->rules = 0;
 	enter_l2(vcpu, vmcs12_pae(v) ? pdpte : NULL, v->vm_entry_intr_info_field);
 	n->entry_pending = true;
 	failed = nested_msr_load(vcpu, v->vm_entry_msr_load_addr, v->vm_entry_msr_load_count,
@@ -298,6 +333,8 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 	    !(v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		n->entry_pending = false;
+		/* It sleeps outside the section. */
+		return vcpu->vmx.in_section ? VMX_EXIT_LEAVE : EMYS_RESUME;
 	}
 	return EMYS_RESUME;
 }

@@ -61,6 +61,8 @@ void nested_save_l2(struct emys_vcpu *vcpu)
 	if (!vcpu->vmx.dr_wanted)
 		vcpu->dr.dr7 = vmcs_readl(GUEST_DR7);
 	save_guest(vcpu, vcpu->nested->v12);
+	/* What the CPU ran with is what it can run with. */
+	vcpu->nested->rules &= ~(u32)VMCS12_RULES_GUEST;
 	vmx_vmcs_put(vcpu);
 }
 

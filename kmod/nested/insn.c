@@ -280,6 +280,7 @@ static int handle_vmptrld(struct emys_vcpu *vcpu)
 	if (mem_read(vcpu->vm, gpa, n->v12, VMCS12_SIZE))
 		return nested_fail(vcpu, VMXERR_VMPTRLD_REVISION);
 	n->ptr = gpa;
+	n->rules = ~0u;
 	nested_shadow_on(vcpu);
 	return succeed(vcpu);
 }
@@ -354,6 +355,7 @@ static int handle_vmwrite(struct emys_vcpu *vcpu)
 		return nested_fail(vcpu, VMXERR_FIELD_READ_ONLY);
 	trace_emys_nested_field(vcpu->id, field, true);
 	vmcs12_set(n->v12, field, off, val);
+	n->rules |= vmcs12_rules(field);
 	/* One that L1 may only read there, or it would not have come here. */
 	if (nested_shadow_reads(vcpu, field))
 		nested_shadow_renew(vcpu);
@@ -479,6 +481,8 @@ int nested_fast_insn(struct emys_vcpu *vcpu)
 {
 	u32 reason = vcpu->vmx.exit.reason;
 
+	if (reason == EXIT_REASON_VMRESUME || reason == EXIT_REASON_VMLAUNCH)
+		return nested_entry_is_quick(vcpu) ? nested_slow_insn(vcpu) : VMX_EXIT_PENDING;
 	/* Without memory operands VMREAD and VMWRITE touch emys's own copy alone. */
 	if (reason != EXIT_REASON_VMREAD && reason != EXIT_REASON_VMWRITE)
 		return VMX_EXIT_PENDING;

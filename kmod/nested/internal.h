@@ -95,8 +95,13 @@ void nested_shadow_store(struct emys_vcpu *vcpu);
 bool nested_shadow_reads(const struct emys_vcpu *vcpu, u32 field);
 void nested_shadow_renew(struct emys_vcpu *vcpu);
 
-/* entry.c: VMLAUNCH and VMRESUME past the first checks. May sleep. EMYS_RESUME or -errno. */
+/*
+ * entry.c: VMLAUNCH and VMRESUME past the first checks. EMYS_RESUME or -errno; may sleep. In the
+ * section, after nested_entry_is_quick(): also VMX_EXIT_LEAVE.
+ */
 int nested_enter(struct emys_vcpu *vcpu, bool launch);
+/* May it be done in the section, interrupts off? vmcs12 is complete then. */
+bool nested_entry_is_quick(struct emys_vcpu *vcpu);
 /*
  * L2 goes on as vmcs12 has it, after KVM_SET_NESTED_STATE. @pending: the entry was made and L2
  * has not run; @mtf: a monitor-trap-flag exit is due. -EINVAL: no entry would be made of it.
@@ -116,7 +121,9 @@ void nested_save_l2(struct emys_vcpu *vcpu);
 /* From L2 to L1 without an exit: nothing of either is in order any more. */
 void nested_abandon(struct emys_vcpu *vcpu);
 
-/* whose.c: would this exception be an exit to L1? @error: 0 when it has none. */
+/* whose.c: may an exit be done with interrupts off? */
+bool nested_exit_is_quick(const struct vmcs12 *v);
+/* Would this exception be an exit to L1? @error: 0 when it has none. */
 bool nested_exception_exits(const struct vmcs12 *v, u8 vector, u32 error);
 
 /* msrlist.c: the lists of vmcs12. 0, or the number of the entry, from 1, that fails. May sleep. */
@@ -128,6 +135,8 @@ int nested_pages_get(struct emys_vcpu *vcpu);
 void nested_pages_put(struct emys_vcpu *vcpu);
 /* Are the pages that were looked up still those? Any context. */
 bool nested_pages_valid(const struct emys_vcpu *vcpu);
+/* Are all that vmcs12 names now held, and valid? Any context. */
+bool nested_pages_held(struct emys_vcpu *vcpu);
 /* vmcs02, which is current, is told of them. */
 void nested_pages_load(struct emys_vcpu *vcpu);
 /* The task priority in the virtual-APIC page, which is held. */

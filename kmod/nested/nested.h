@@ -42,11 +42,13 @@ enum {
 struct nested_vcpu {
 	struct nested_caps caps;	/* what the virtual CPU's VMX can do */
 	bool vmxon;			/* L1 is in VMX operation */
+	bool checked_ia32e;		/* L1 was in IA-32e mode when the host state was checked */
 	u64 vmxon_ptr;
+	u32 rules;			/* VMCS12_RULES_* to be checked at the next entry */
 	u64 ptr;			/* L1's current-VMCS pointer, NESTED_NO_VMCS */
 	struct vmcs12 *v12;		/* its content; a page, while vmxon */
 	struct vmx_vmcs vmcs02;		/* while vmxon */
-	void *shadow;			/* page of L1's shadow VMCS while vmxon; NULL: the CPU has none */
+	void *shadow;			/* page of L1's shadow VMCS while vmxon; NULL: none */
 	bool shadow_new;		/* no VMCLEAR has made a VMCS of it */
 	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
 	bool exit_put_off;		/* a VM exit waits for that */

@@ -75,6 +75,23 @@ int nested_pages_get(struct emys_vcpu *vcpu)
 	return 0;
 }
 
+bool nested_pages_held(struct emys_vcpu *vcpu)
+{
+	const struct nested_vcpu *n = vcpu->nested;
+	bool want;
+	u64 gpa;
+	int i;
+
+	if (!nested_pages_valid(vcpu))
+		return false;
+	for (i = 0; i < NESTED_PAGES; i++) {
+		want = wanted(n->v12, i, &gpa);
+		if (want != !!n->pages[i].page || (want && n->pages[i].gpa != gpa))
+			return false;
+	}
+	return true;
+}
+
 void nested_pages_put(struct emys_vcpu *vcpu)
 {
 	int i;

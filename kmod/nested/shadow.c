@@ -7,7 +7,7 @@
  * carries out a VMX instruction other than an entry. Which they are was counted:
  * selftests/bench/nested --fields.
  *
- * Source: SDM volume 3, "VMCS Link Pointer", "VMCS Shadowing Bitmap Addresses", "VMREAD", "VMWRITE".
+ * Source: SDM volume 3, "VMCS Link Pointer", "VMCS Shadowing Bitmap Addresses".
  */
 #include <linux/gfp.h>
 #include <asm/io.h>
@@ -151,14 +151,24 @@ void nested_shadow_load(struct emys_vcpu *vcpu)
 void nested_shadow_store(struct emys_vcpu *vcpu)
 {
 	struct vmcs12 *v = vcpu->nested->v12;
+	u32 rules = 0;
 
 	if (!vcpu->vmx.vmcs01.shadow_pa)
 		return;
 	begin(vcpu);
-#define STORE(encoding, member)	(v->member = __vmcs_read(encoding))
+#define STORE(encoding, member)						\
+	({								\
+		typeof(v->member) _new = __vmcs_read(encoding);		\
+									\
+		if (_new != v->member) {				\
+			v->member = _new;				\
+			rules |= vmcs12_rules(encoding);		\
+		}							\
+	})
 	SHADOW_WRITE(STORE);
 #undef STORE
 	end(vcpu);
+	vcpu->nested->rules |= rules;
 }
 
 /* Those that L1 does not write there itself. */

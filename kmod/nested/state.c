@@ -109,6 +109,7 @@ int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, c
 		return 0;
 	memcpy(n->v12, vmcs12, VMCS12_SIZE);
 	n->ptr = s->hdr.vmx.vmcs12_pa;
+	n->rules = ~0u;
 	nested_shadow_on(vcpu);
 	return s->flags & KVM_STATE_NESTED_GUEST_MODE ? resume_l2(vcpu, s) : 0;
 }

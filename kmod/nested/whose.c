@@ -179,7 +179,7 @@ static void reflect(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 }
 
 /* May it be done with interrupts off? */
-static bool exit_is_quick(const struct vmcs12 *v)
+bool nested_exit_is_quick(const struct vmcs12 *v)
 {
 	return !v->vm_exit_msr_store_count && !v->vm_exit_msr_load_count &&
 	       (v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE);
@@ -196,7 +196,7 @@ int nested_fast_exit(struct emys_vcpu *vcpu, u32 reason)
 	if (!is_l1s(vcpu, reason, qual))
 		return NESTED_L0;
 	n->reflect = true;
-	if (!exit_is_quick(n->v12))
+	if (!nested_exit_is_quick(n->v12))
 		return VMX_EXIT_PENDING;
 	n->reflect = false;
 	reflect(vcpu, reason, qual);
