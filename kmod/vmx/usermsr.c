@@ -68,7 +68,7 @@ void usermsr_load(struct emys_vcpu *vcpu)
 	const u64 want[UM_NR] = { m->star, m->lstar, m->fmask, m->tsc_aux };
 	struct um_cpu *um = this_cpu_ptr(&um_cpu);
 	bool changed = false;
-	unsigned int i = 0;
+	unsigned int i;
 
 	if (!um->known) {
 		for (i = 0; i < um_nr; i++) {
@@ -78,9 +78,7 @@ void usermsr_load(struct emys_vcpu *vcpu)
 		um->known = true;
 	}
 	/* With SYSCALL off nothing reads its targets. */
-	if (!(m->efer & EFER_SCE))
-		i = UM_TSC_AUX;
-	for (; i < um_nr; i++) {
+	for (i = m->efer & EFER_SCE ? 0 : UM_TSC_AUX; i < um_nr; i++) {
 		if (um->cur[i] == want[i])
 			continue;
 		raw_wrmsr(um_msr[i], want[i]);
