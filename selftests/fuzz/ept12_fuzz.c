@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../kmod/nested/ept12.h"
+#include "ept_rules.h"
 #include "fuzz.h"
 
 #define TABLES	4
@@ -64,27 +65,6 @@ static int cmpxchg8(void *ctx, u64 gpa1, u64 old, u64 new)
 }
 
 static const struct ept12_ops ops = { .read8 = read8, .cmpxchg8 = cmpxchg8 };
-
-/* The manual's rules, in another form than kmod/ept/ has them */
-static bool misconfigured(const struct ept_format *f, u64 e, int level)
-{
-	bool leaf = level == 1 || (level < 4 && e >> 7 & 1);
-	unsigned int type = e >> 3 & 7, i;
-
-	if ((e & 3) == 2 || ((e & 7) == 4 && !f->exec_only))
-		return true;
-	for (i = f->maxphyaddr; i < 52; i++)
-		if (e >> i & 1)
-			return true;
-	if (!leaf)
-		return e & 0x78 || (level == 4 && e & 0x80);
-	for (i = 12; i < 12 + 9 * (level - 1u); i++)
-		if (e >> i & 1)
-			return true;
-	if ((level == 2 && !f->has_2m) || (level == 3 && !f->has_1g))
-		return true;
-	return type == 2 || type == 3 || type == 7;
-}
 
 static void judge(const struct ept12_format *f, u64 eptp, u64 gpa2, u32 access, int ret,
 		  const struct ept12_walk *out)

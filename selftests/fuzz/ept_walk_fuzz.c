@@ -12,6 +12,7 @@
 #include "../../kmod/ept/ept.h"
 #include "../../kmod/ept/table.h"
 #include "../unit/shim/ept_backend.h"
+#include "ept_rules.h"
 #include "fuzz.h"
 
 #define TABLES	6
@@ -27,29 +28,6 @@ static int count_leaf(void *ctx, gfn_t gfn, int level, u64 entry)
 static void note_flags(void *ctx, gfn_t gfn, int level, u64 bits)
 {
 	check(bits && !(bits & ~(EPT_A | EPT_D)), "%#llx", bits);
-}
-
-/* The manual's rules once more, in another form */
-static bool misconfigured(const struct ept_format *f, u64 e, int level)
-{
-	bool leaf = level == 1 || (level < 4 && e >> 7 & 1);
-	unsigned int type = e >> 3 & 7, i;
-
-	if (!(e & 7))
-		return false;
-	if ((e & 3) == 2 || ((e & 7) == 4 && !f->exec_only))
-		return true;
-	for (i = f->maxphyaddr; i < 52; i++)
-		if (e >> i & 1)
-			return true;
-	if (!leaf)
-		return e & 0x78 || (level == 4 && e & 0x80);
-	for (i = 12; i < 12 + 9 * (level - 1u); i++)
-		if (e >> i & 1)
-			return true;
-	if ((level == 2 && !f->has_2m) || (level == 3 && !f->has_1g))
-		return true;
-	return type == 2 || type == 3 || type == 7;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
