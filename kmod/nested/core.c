@@ -130,7 +130,7 @@ void nested_leave(struct emys_vcpu *vcpu)
 	if (!nested_on(vcpu))
 		return;
 	if (vcpu->vmx.l2)
-		nested_abandon(vcpu);
+		nested_leave_l2(vcpu);
 	nested_vmx_off(vcpu);
 }
 

@@ -35,7 +35,16 @@ static bool link_ok(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	return rev == (VMCS12_REVISION | (shadow ? VMCS12_SHADOW : 0));
 }
 
-/* PDPTEs of an L2 without EPT, as MOV to CR3 loads them. */
+/* PDPTEs of an L2 with EPT. */
+static void copy_pdptes(const struct vmcs12 *v, u64 pdpte[4])
+{
+	pdpte[0] = v->guest_pdptr0;
+	pdpte[1] = v->guest_pdptr1;
+	pdpte[2] = v->guest_pdptr2;
+	pdpte[3] = v->guest_pdptr3;
+}
+
+/* Of one without, as MOV to CR3 loads them. */
 static const char *read_pdptes(struct emys_vcpu *vcpu, const struct vmcs12 *v,
 			       const struct vmcs12_env *env, u64 pdpte[4])
 {
@@ -302,11 +311,9 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 		qual = VMCS12_FAIL_LINK;
 	}
 	if (!why && vmcs12_pae(v)) {
-		pdpte[0] = v->guest_pdptr0;
-		pdpte[1] = v->guest_pdptr1;
-		pdpte[2] = v->guest_pdptr2;
-		pdpte[3] = v->guest_pdptr3;
-		if (!has_ept) {
+		if (has_ept) {
+			copy_pdptes(v, pdpte);
+		} else {
 			why = read_pdptes(vcpu, v, &env, pdpte);
 			qual = VMCS12_FAIL_PDPTE;
 		}
@@ -363,10 +370,7 @@ int nested_reenter(struct emys_vcpu *vcpu, bool pending, bool mtf)
 	r = nested_ept_get(vcpu);
 	if (r)
 		return r;
-	pdpte[0] = v->guest_pdptr0;
-	pdpte[1] = v->guest_pdptr1;
-	pdpte[2] = v->guest_pdptr2;
-	pdpte[3] = v->guest_pdptr3;
+	copy_pdptes(v, pdpte);
 	/* Memory may come later: its pages are looked up before L2 runs. */
 	nested_pages_put(vcpu);
 	n->pages_seq = -1;

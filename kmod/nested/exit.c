@@ -36,8 +36,8 @@ static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 	v->guest_interruptibility_info = vmx_intr_shadow(vcpu);
 	v->guest_activity_state = vcpu->mp_state == KVM_MP_STATE_HALTED ? GUEST_ACTIVITY_HLT :
 									   GUEST_ACTIVITY_ACTIVE;
-	if ((vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT) && (v->guest_cr0 & X86_CR0_PG) &&
-	    (v->guest_cr4 & X86_CR4_PAE) && !(vcpu->msrs.efer & EFER_LMA)) {
+	save_controls(vcpu, v);
+	if ((vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT) && vmcs12_pae(v)) {
 		v->guest_pdptr0 = vmcs_read64(GUEST_PDPTR0);
 		v->guest_pdptr1 = vmcs_read64(GUEST_PDPTR1);
 		v->guest_pdptr2 = vmcs_read64(GUEST_PDPTR2);
@@ -52,7 +52,6 @@ static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 	if (v->vm_exit_controls & VM_EXIT_SAVE_IA32_PAT)
 		v->guest_ia32_pat = vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT ?
 				    vmcs_read64(GUEST_IA32_PAT) : vcpu->msrs.pat;
-	save_controls(vcpu, v);
 }
 
 void nested_save_l2(struct emys_vcpu *vcpu)
@@ -211,8 +210,7 @@ static void resume_apic(struct emys_vcpu *vcpu)
 	}
 }
 
-/* From vmcs02 to vmcs01. */
-static void leave_l2(struct emys_vcpu *vcpu)
+void nested_leave_l2(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;
 
@@ -287,13 +285,13 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 	own_nmi = own_nmi && (v->guest_interruptibility_info & GUEST_INTR_STATE_NMI);
 	if (v->vm_exit_msr_store_count &&
 	    nested_msr_store(vcpu, v->vm_exit_msr_store_addr, v->vm_exit_msr_store_count)) {
-		leave_l2(vcpu);
+		nested_leave_l2(vcpu);
 		vmx_abort(vcpu, 1);
 		return;
 	}
 	trace_emys_nested_exit(vcpu->id, reason, qual, intr_info);
 	vcpu->stats.nested_exits++;
-	leave_l2(vcpu);
+	nested_leave_l2(vcpu);
 	arrive(vcpu, v, cr0, cr4, nmi || own_nmi);
 }
 
@@ -306,13 +304,8 @@ void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 	v->vm_exit_reason = reason | VMX_EXIT_REASONS_FAILED_VMENTRY;
 	v->exit_qualification = qual;
 	if (vcpu->vmx.l2)
-		leave_l2(vcpu);
+		nested_leave_l2(vcpu);
 	cr0 = vmx_get_cr0(vcpu);
 	cr4 = vmx_get_cr4(vcpu);
 	arrive(vcpu, v, cr0, cr4, false);
-}
-
-void nested_abandon(struct emys_vcpu *vcpu)
-{
-	leave_l2(vcpu);
 }

@@ -168,9 +168,25 @@ static int operand_failed(struct emys_vcpu *vcpu, int r)
 	return r > 0 ? EMYS_RESUME : vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 }
 
-static bool region_valid(const struct emys_vcpu *vcpu, u64 gpa)
+/* The operand of VMCLEAR and VMPTRLD. True: it is one; else *@end is the handler's end. */
+static bool read_region(struct emys_vcpu *vcpu, u32 bad_address, u32 is_vmxon, u64 *gpa, int *end)
 {
-	return !(gpa & ~PAGE_MASK) && !(gpa >> vcpu->feat.maxphyaddr);
+	int r;
+
+	if (!may_execute(vcpu)) {
+		*end = EMYS_RESUME;
+		return false;
+	}
+	r = read_operand(vcpu, gpa, sizeof(*gpa));
+	if (r)
+		*end = operand_failed(vcpu, r);
+	else if (!nested_region_valid(vcpu, *gpa))
+		*end = nested_fail(vcpu, bad_address);
+	else if (*gpa == vcpu->nested->vmxon_ptr)
+		*end = nested_fail(vcpu, is_vmxon);
+	else
+		return true;
+	return false;
 }
 
 /* -- VMX operation ----------------------------------------------------------------------- */
@@ -201,7 +217,7 @@ static int handle_vmxon(struct emys_vcpu *vcpu)
 	r = read_operand(vcpu, &gpa, sizeof(gpa));
 	if (r)
 		return operand_failed(vcpu, r);
-	if (!region_valid(vcpu, gpa) || !read_revision(vcpu, gpa, &rev) || rev != VMCS12_REVISION)
+	if (!nested_region_valid(vcpu, gpa) || !read_revision(vcpu, gpa, &rev) || rev != VMCS12_REVISION)
 		return nested_fail_invalid(vcpu);
 	r = nested_vmx_on(vcpu);
 	if (r)
@@ -238,17 +254,10 @@ static int handle_vmclear(struct emys_vcpu *vcpu)
 	struct nested_vcpu *n = vcpu->nested;
 	u32 clear = 0;
 	u64 gpa;
-	int r;
+	int end;
 
-	if (!may_execute(vcpu))
-		return EMYS_RESUME;
-	r = read_operand(vcpu, &gpa, sizeof(gpa));
-	if (r)
-		return operand_failed(vcpu, r);
-	if (!region_valid(vcpu, gpa))
-		return nested_fail(vcpu, VMXERR_VMCLEAR_ADDRESS);
-	if (gpa == n->vmxon_ptr)
-		return nested_fail(vcpu, VMXERR_VMCLEAR_VMXON_PTR);
+	if (!read_region(vcpu, VMXERR_VMCLEAR_ADDRESS, VMXERR_VMCLEAR_VMXON_PTR, &gpa, &end))
+		return end;
 	if (gpa == n->ptr)
 		nested_vmcs_release(vcpu);
 	mem_write(vcpu->vm, gpa + offsetof(struct vmcs12, launch_state), &clear, sizeof(clear));
@@ -260,17 +269,10 @@ static int handle_vmptrld(struct emys_vcpu *vcpu)
 	struct nested_vcpu *n = vcpu->nested;
 	u64 gpa;
 	u32 rev;
-	int r;
+	int end;
 
-	if (!may_execute(vcpu))
-		return EMYS_RESUME;
-	r = read_operand(vcpu, &gpa, sizeof(gpa));
-	if (r)
-		return operand_failed(vcpu, r);
-	if (!region_valid(vcpu, gpa))
-		return nested_fail(vcpu, VMXERR_VMPTRLD_ADDRESS);
-	if (gpa == n->vmxon_ptr)
-		return nested_fail(vcpu, VMXERR_VMPTRLD_VMXON_PTR);
+	if (!read_region(vcpu, VMXERR_VMPTRLD_ADDRESS, VMXERR_VMPTRLD_VMXON_PTR, &gpa, &end))
+		return end;
 	if (gpa == n->ptr)
 		return succeed(vcpu);
 	if (!read_revision(vcpu, gpa, &rev) || (rev & ~VMCS12_SHADOW) != VMCS12_REVISION ||

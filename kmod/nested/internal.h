@@ -9,7 +9,6 @@
 
 /* "VM-Instruction Error Numbers" */
 enum {
-	VMXERR_VMCALL_IN_ROOT = 1,
 	VMXERR_VMCLEAR_ADDRESS = 2,
 	VMXERR_VMCLEAR_VMXON_PTR = 3,
 	VMXERR_VMLAUNCH_NOT_CLEAR = 4,
@@ -52,6 +51,12 @@ static inline u64 nested_cr3_target(const struct vmcs12 *v, u32 i)
 			       v->cr3_target_value2, v->cr3_target_value3 };
 
 	return target[i & 3];
+}
+
+/* May it be the address of a VMCS or VMXON region? */
+static inline bool nested_region_valid(const struct emys_vcpu *vcpu, u64 gpa)
+{
+	return !(gpa & ~PAGE_MASK) && !(gpa >> vcpu->feat.maxphyaddr);
 }
 
 /* The VMX-preemption timer counts at the TSC's rate shifted right by so much. */
@@ -118,8 +123,8 @@ void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual);
 
 /* vmcs12's guest-state area is what L2 is. */
 void nested_save_l2(struct emys_vcpu *vcpu);
-/* From L2 to L1 without an exit: nothing of either is in order any more. */
-void nested_abandon(struct emys_vcpu *vcpu);
+/* From vmcs02 to vmcs01. That is no exit yet: L1's state is what vmcs01 has. */
+void nested_leave_l2(struct emys_vcpu *vcpu);
 
 /* whose.c: may an exit be done with interrupts off? */
 bool nested_exit_is_quick(const struct vmcs12 *v);

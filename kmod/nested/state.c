@@ -43,11 +43,6 @@ const void *nested_state_vmcs12(struct emys_vcpu *vcpu)
 	return vcpu->nested->v12;
 }
 
-static bool region_ok(const struct emys_vcpu *vcpu, u64 gpa)
-{
-	return !(gpa & ~PAGE_MASK) && !(gpa >> vcpu->feat.maxphyaddr);
-}
-
 /* Outside VMX operation there is nothing else to say. */
 static int set_off(struct emys_vcpu *vcpu, const struct kvm_nested_state *s)
 {
@@ -83,7 +78,7 @@ int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, c
 		return -EINVAL;
 	if (s->hdr.vmx.vmxon_pa == ~0ull)
 		return set_off(vcpu, s);
-	if (!nested_has_vmx(vcpu) || !region_ok(vcpu, s->hdr.vmx.vmxon_pa))
+	if (!nested_has_vmx(vcpu) || !nested_region_valid(vcpu, s->hdr.vmx.vmxon_pa))
 		return -EINVAL;
 	/* There is no SMM. */
 	if (s->hdr.vmx.smm.flags ||
@@ -94,7 +89,7 @@ int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, c
 			return -EINVAL;
 	} else {
 		if (s->hdr.vmx.vmcs12_pa == s->hdr.vmx.vmxon_pa ||
-		    !region_ok(vcpu, s->hdr.vmx.vmcs12_pa))
+		    !nested_region_valid(vcpu, s->hdr.vmx.vmcs12_pa))
 			return -EINVAL;
 		if (((const struct vmcs12 *)vmcs12)->revision != VMCS12_REVISION)
 			return -EINVAL;
