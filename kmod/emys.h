@@ -241,6 +241,8 @@ static inline bool emys_vcpu_take(struct emys_vcpu *vcpu, enum emys_request req)
 
 /* Is there anything that ends HLT? The vCPU's own thread. */
 bool emys_vcpu_runnable(struct emys_vcpu *vcpu);
+/* INIT and SIPI that were sent to it, as far as its state lets them in. [V], may sleep. */
+void emys_vcpu_accept_events(struct emys_vcpu *vcpu);
 
 /* Reset to the state of the manual's "Processor State After Reset" / INIT. [V] */
 void emys_vcpu_reset(struct emys_vcpu *vcpu, bool init);

@@ -138,7 +138,7 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 		return true;
 	if (!vcpu->lapic)
 		return false;
-	if (vcpu->lapic->events)
+	if (READ_ONCE(vcpu->lapic->events) && !nested_init_blocked(vcpu))
 		return true;
 	if (!(vcpu->vmx.l2 && nested_interrupt_exits(vcpu)) && !vmx_interrupt_allowed(vcpu))
 		return false;
@@ -147,6 +147,16 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 	if (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm))
 		return true;
 	return lapic_has_work(vcpu);
+}
+
+void emys_vcpu_accept_events(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->lapic || !READ_ONCE(vcpu->lapic->events))
+		return;
+	if (unlikely(nested_on(vcpu)))
+		nested_accept_events(vcpu);
+	else
+		lapic_accept_events(vcpu);
 }
 
 /* Asleep until an event, a signal or a request that must be seen to. */
@@ -163,13 +173,11 @@ static void vcpu_block(struct emys_vcpu *vcpu)
 /* Not running: HLT, or an AP before its SIPI. EMYS_RESUME: look again. */
 static void vcpu_idle(struct emys_vcpu *vcpu)
 {
-	if (vcpu->lapic)
-		lapic_accept_events(vcpu);
+	emys_vcpu_accept_events(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE)
 		return;
 	vcpu_block(vcpu);
-	if (vcpu->lapic)
-		lapic_accept_events(vcpu);
+	emys_vcpu_accept_events(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && emys_vcpu_runnable(vcpu)) {
 		if (unlikely(vcpu->vmx.l2))
 			nested_halt_ends(vcpu);
@@ -241,8 +249,7 @@ static int vcpu_loop(struct emys_vcpu *vcpu)
 			vcpu->stats.signal_exits++;
 			return -EINTR;
 		}
-		if (unlikely(vcpu->lapic && vcpu->lapic->events))
-			lapic_accept_events(vcpu);
+		emys_vcpu_accept_events(vcpu);
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
 			vcpu_idle(vcpu);
 			continue;

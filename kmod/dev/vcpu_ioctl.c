@@ -273,10 +273,18 @@ static long vcpu_get_mp_state(struct dev_call *call)
 {
 	struct kvm_mp_state *mp = call->buf;
 
-	/* An INIT or SIPI that was sent before counts, even if it was not seen yet. */
-	if (call->vcpu->lapic)
-		lapic_accept_events(call->vcpu);
-	mp->mp_state = call->vcpu->mp_state;
+	struct emys_vcpu *vcpu = call->vcpu;
+
+	/*
+	 * An INIT or SIPI that was sent before counts, even if it was not seen yet. In VMX
+	 * operation an INIT stays in struct kvm_vcpu_events, and a SIPI is told here.
+	 */
+	if (!nested_on(vcpu))
+		emys_vcpu_accept_events(vcpu);
+	mp->mp_state = vcpu->mp_state;
+	if (vcpu->lapic && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED &&
+	    test_bit(LAPIC_EV_SIPI, &vcpu->lapic->events))
+		mp->mp_state = KVM_MP_STATE_SIPI_RECEIVED;
 	return 0;
 }
 
@@ -298,6 +306,10 @@ static long vcpu_set_mp_state(struct dev_call *call)
 	default:
 		return -EINVAL;
 	}
+	/* VMX root operation blocks INIT. */
+	if (nested_init_blocked(vcpu) && (mp->mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+					  mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED))
+		return -EINVAL;
 	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
 		set_bit(LAPIC_EV_SIPI, &vcpu->lapic->events);

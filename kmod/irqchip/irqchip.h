@@ -180,11 +180,11 @@ void lapic_ack(struct emys_vcpu *vcpu, u8 vector);
 bool lapic_accepts_pic(struct emys_vcpu *vcpu);
 bool pic_pending(struct emys_vm *vm);
 int pic_ack(struct emys_vm *vm);	/* the vector; spurious 7 if gone */
-/* Anything that would end HLT, without side effects. vCPU thread or rcuwait condition. */
+/* An interrupt that would end HLT, without side effects. vCPU thread or rcuwait condition. */
 bool lapic_has_work(struct emys_vcpu *vcpu);
 /*
  * Accept INIT and SIPI as mp_state allows. Returns whether mp_state or registers
- * changed. vCPU thread, may sleep.
+ * changed. The guest is not in VMX operation. vCPU thread, may sleep.
  */
 bool lapic_accept_events(struct emys_vcpu *vcpu);
 

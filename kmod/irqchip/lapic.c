@@ -163,8 +163,6 @@ bool lapic_has_work(struct emys_vcpu *vcpu)
 	int i, irr;
 	u32 lvt;
 
-	if (READ_ONCE(l->events))
-		return true;
 	if (pic_pending(vcpu->vm) && lapic_accepts_pic(vcpu))
 		return true;
 	if (!lapic_hw_enabled(l))

@@ -85,12 +85,14 @@ static bool accept(struct emys_vcpu *vcpu, struct emys_vcpu *src, const struct l
 		/* a SIPI from before the INIT is void */
 		clear_bit(LAPIC_EV_SIPI, &l->events);
 		set_bit(LAPIC_EV_INIT, &l->events);
+		emys_vcpu_request(vcpu, EMYS_REQ_KICK);
 		notify(vcpu, src);
 		return true;
 	case DM_SIPI:
 		WRITE_ONCE(l->sipi_vector, msg->vector);
 		smp_wmb();	/* pairs with the test in lapic_accept_events() */
 		set_bit(LAPIC_EV_SIPI, &l->events);
+		emys_vcpu_request(vcpu, EMYS_REQ_KICK);
 		notify(vcpu, src);
 		return true;
 	default:

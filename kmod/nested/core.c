@@ -41,7 +41,7 @@ int __init nested_init(void)
 	caps_max.exit.may &= ~EXIT_WITHHELD;
 	caps_max.pin.may &= ~PIN_BASED_POSTED_INTR;
 	caps_max.vmfunc = 0;
-	caps_max.misc &= ~(NESTED_MISC_WAIT_SIPI | NESTED_MISC_SHUTDOWN);
+	caps_max.misc &= ~NESTED_MISC_SHUTDOWN;
 	return nested_shadow_init();
 }
 
@@ -137,6 +137,11 @@ void nested_leave(struct emys_vcpu *vcpu)
 bool nested_on(const struct emys_vcpu *vcpu)
 {
 	return vcpu->nested && vcpu->nested->vmxon;
+}
+
+bool nested_init_blocked(const struct emys_vcpu *vcpu)
+{
+	return nested_on(vcpu) && !vcpu->vmx.l2;
 }
 
 bool nested_has_vmx(const struct emys_vcpu *vcpu)

@@ -336,9 +336,10 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 	if (launch)
 		v->launch_state = 1;
 	vcpu->stats.nested_entries++;
-	if (v->guest_activity_state == GUEST_ACTIVITY_HLT &&
+	if (v->guest_activity_state != GUEST_ACTIVITY_ACTIVE &&
 	    !(v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)) {
-		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		vcpu->mp_state = v->guest_activity_state == GUEST_ACTIVITY_HLT ?
+				 KVM_MP_STATE_HALTED : KVM_MP_STATE_INIT_RECEIVED;
 		n->entry_pending = false;
 		/* It sleeps outside the section. */
 		return vcpu->vmx.in_section ? VMX_EXIT_LEAVE : EMYS_RESUME;

@@ -60,6 +60,11 @@ static bool exception_waits(struct emys_vcpu *vcpu)
 				      ev->exception.has_error ? ev->exception.error : 0);
 }
 
+static bool init_waits(const struct emys_vcpu *vcpu)
+{
+	return vcpu->lapic && READ_ONCE(vcpu->lapic->events);
+}
+
 static bool timer_expired(struct emys_vcpu *vcpu)
 {
 	const struct nested_vcpu *n = vcpu->nested;
@@ -72,7 +77,7 @@ static bool exit_waits(struct emys_vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested->v12;
 
-	return exception_waits(vcpu) ||
+	return init_waits(vcpu) || exception_waits(vcpu) ||
 	       (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) ||
 	       (n12_pin(v, PIN_BASED_EXT_INTR_MASK) && interrupt_waits(vcpu));
 }
@@ -152,6 +157,31 @@ static bool take_exit(struct emys_vcpu *vcpu)
 		exit_for_interrupt(vcpu);
 	}
 	return !vcpu->vmx.l2;
+}
+
+/* SDM volume 3, "Other Causes of VM Exits": INIT signals, start-up IPIs. */
+void nested_accept_events(struct emys_vcpu *vcpu)
+{
+	bool waits = vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED;
+	struct emys_lapic *l = vcpu->lapic;
+
+	if (!vcpu->vmx.l2) {
+		clear_bit(LAPIC_EV_SIPI, &l->events);
+		return;
+	}
+	if (delivery_open(vcpu))
+		return;
+	/* One that waits for a SIPI is where an INIT would bring it. */
+	if (test_and_clear_bit(LAPIC_EV_INIT, &l->events) && !waits) {
+		forget_exit(vcpu);
+		nested_exit(vcpu, EXIT_REASON_INIT_SIGNAL, 0, 0, 0);
+		return;
+	}
+	if (test_and_clear_bit(LAPIC_EV_SIPI, &l->events) && waits) {
+		smp_rmb();	/* pairs with accept() */
+		forget_exit(vcpu);
+		nested_exit(vcpu, EXIT_REASON_SIPI_SIGNAL, READ_ONCE(l->sipi_vector), 0, 0);
+	}
 }
 
 void nested_halt_ends(struct emys_vcpu *vcpu)

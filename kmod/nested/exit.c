@@ -22,6 +22,18 @@ static void save_controls(struct emys_vcpu *vcpu, struct vmcs12 *v)
 	v->vmx_preemption_timer_value = now < n->timer_deadline ? n->timer_deadline - now : 0;
 }
 
+static u32 activity(const struct emys_vcpu *vcpu)
+{
+	switch (vcpu->mp_state) {
+	case KVM_MP_STATE_HALTED:
+		return GUEST_ACTIVITY_HLT;
+	case KVM_MP_STATE_INIT_RECEIVED:
+		return GUEST_ACTIVITY_WAIT_SIPI;
+	default:
+		return GUEST_ACTIVITY_ACTIVE;
+	}
+}
+
 static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 {
 #define SAVE(encoding, member)	(v->member = __vmcs_read(encoding))
@@ -34,8 +46,7 @@ static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 	v->guest_rsp = vmx_gpr(vcpu, 4);
 	v->guest_rflags = vmx_rflags(vcpu);
 	v->guest_interruptibility_info = vmx_intr_shadow(vcpu);
-	v->guest_activity_state = vcpu->mp_state == KVM_MP_STATE_HALTED ? GUEST_ACTIVITY_HLT :
-									   GUEST_ACTIVITY_ACTIVE;
+	v->guest_activity_state = activity(vcpu);
 	save_controls(vcpu, v);
 	if ((vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT) && vmcs12_pae(v)) {
 		v->guest_pdptr0 = vmcs_read64(GUEST_PDPTR0);

@@ -82,6 +82,8 @@ void nested_leave(struct emys_vcpu *vcpu);
 bool nested_has_vmx(const struct emys_vcpu *vcpu);
 /* Is it in VMX operation? */
 bool nested_on(const struct emys_vcpu *vcpu);
+/* In VMX root operation, where an INIT has to wait? */
+bool nested_init_blocked(const struct emys_vcpu *vcpu);
 /* In VMX operation some bits of CR0 and CR4 are fixed. */
 bool nested_cr0_valid(const struct emys_vcpu *vcpu, u64 cr0);
 bool nested_cr4_valid(const struct emys_vcpu *vcpu, u64 cr4);
@@ -126,6 +128,11 @@ int nested_slow_exit(struct emys_vcpu *vcpu);
  * with. EMYS_RESUME, also when it is L1 that runs now; EMYS_USER or -errno. May sleep.
  */
 int nested_before_section(struct emys_vcpu *vcpu);
+/*
+ * INIT and SIPI that wait at the APIC of a guest in VMX operation: root operation holds an INIT
+ * back and loses a SIPI; while L2 runs they are VM exits. May sleep.
+ */
+void nested_accept_events(struct emys_vcpu *vcpu);
 /* L2 wakes from HLT: an exit that woke it finds it halted. May sleep. */
 void nested_halt_ends(struct emys_vcpu *vcpu);
 /* Before each entry of the section: false, nested_before_section() has something to do. */

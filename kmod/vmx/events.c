@@ -434,9 +434,12 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->nmi.injected = ev->nmi_injected;
 	e->nmi.pending = ev->nmi_pending || atomic_read(&vcpu->nmi_queued);
 	e->nmi.masked = !!(vcpu->vmx.intr_shadow & GUEST_INTR_STATE_NMI);
-	if (vcpu->lapic)
-		e->sipi_vector = vcpu->lapic->sipi_vector;
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (vcpu->lapic) {
+		e->sipi_vector = vcpu->lapic->sipi_vector;
+		e->smi.latched_init = test_bit(LAPIC_EV_INIT, &vcpu->lapic->events);
+		e->flags |= KVM_VCPUEVENT_VALID_SMM;
+	}
 }
 
 int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e)
@@ -485,6 +488,8 @@ int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	vmx->dirty |= VMX_AV_INTR;
 	if ((e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && vcpu->lapic)
 		vcpu->lapic->sipi_vector = e->sipi_vector;
+	if ((e->flags & KVM_VCPUEVENT_VALID_SMM) && vcpu->lapic)
+		assign_bit(LAPIC_EV_INIT, &vcpu->lapic->events, e->smi.latched_init);
 	vmx->events_check = true;
 	emys_vcpu_request(vcpu, EMYS_REQ_EVENT);
 	return 0;

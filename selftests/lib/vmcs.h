@@ -287,6 +287,8 @@ enum vmcs_field {
 #define REASON_EXCEPTION	0
 #define REASON_EXTINT		1
 #define REASON_TRIPLE_FAULT	2
+#define REASON_INIT		3
+#define REASON_SIPI		4
 #define REASON_INTR_WINDOW	7
 #define REASON_NMI_WINDOW	8
 #define REASON_TASK_SWITCH	9
