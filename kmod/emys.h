@@ -85,6 +85,7 @@ struct emys_vm {
 	struct emys_irqfds *irqfds;		/* by cmpxchg on first use, then (c) */
 
 	struct vmx_vm vmx;
+	atomic_t nested_on;			/* (a) vCPUs in VMX operation */
 	struct emys_clock {
 		raw_spinlock_t lock;
 		u64 base_tsc, base_ns;		/* kvmclock as a line over the host's TSC */

@@ -22,15 +22,32 @@
 struct stats_set {
 	const char (*names)[STATS_NAME_SIZE];
 	unsigned int nr;
-	u64 (*read)(const void *owner, unsigned int n);
+	unsigned int now, now_end;	/* those in between are no sums: they can go down */
+	u64 (*read)(void *owner, unsigned int n);
 };
 
-#define X(n) { #n }
-static const char stats_vcpu_names[][STATS_NAME_SIZE] = { EMYS_VCPU_STATS(X) };
-static const char stats_vm_names[][STATS_NAME_SIZE] = { EMYS_VM_STATS(X) };
-#undef X
+#define X(n)	{ #n }
+#define EXIT(n)	{ "exit_" #n }
+#define FAST(n)	{ "nested_fast_" #n }
+#define SLOW(n)	{ "nested_slow_" #n }
+#define L1(n)	{ "nested_l1_" #n }
+#define EPT02(n) { "ept02_" #n }
+static const char stats_vcpu_names[][STATS_NAME_SIZE] = {
+	EMYS_VCPU_STATS(X, EXIT, FAST, SLOW, L1)
+};
 
-static u64 stats_vcpu_read(const void *owner, unsigned int n)
+static const char stats_vm_names[][STATS_NAME_SIZE] = {
+	EMYS_VM_STATS(X), EMYS_EPT02_STATS(EPT02)
+};
+
+#undef X
+#undef EXIT
+#undef FAST
+#undef SLOW
+#undef L1
+#undef EPT02
+
+static u64 stats_vcpu_read(void *owner, unsigned int n)
 {
 	const struct emys_vcpu *vcpu = owner;
 
@@ -38,12 +55,22 @@ static u64 stats_vcpu_read(const void *owner, unsigned int n)
 	return READ_ONCE(((const u64 *)&vcpu->stats)[n]);
 }
 
-static u64 stats_vm_read(const void *owner, unsigned int n)
-{
-	const struct emys_vm *vm = owner;
+#define OFFSET(n)	offsetof(struct mem_derived_counts, n)
+static const u8 stats_ept02[] = { EMYS_EPT02_STATS(OFFSET) };
+#undef OFFSET
 
-	BUILD_BUG_ON(sizeof(vm->stats) != ARRAY_SIZE(stats_vm_names) * sizeof(atomic64_t));
-	return atomic64_read((const atomic64_t *)&vm->stats + n);
+#define STATS_VM_OWN	(sizeof(struct emys_vm_stats) / sizeof(atomic64_t))
+
+static u64 stats_vm_read(void *owner, unsigned int n)
+{
+	struct emys_vm *vm = owner;
+	struct mem_derived_counts c;
+
+	BUILD_BUG_ON(STATS_VM_OWN + ARRAY_SIZE(stats_ept02) != ARRAY_SIZE(stats_vm_names));
+	if (n < STATS_VM_OWN)
+		return atomic64_read((const atomic64_t *)&vm->stats + n);
+	mem_derived_counts(vm, &c);
+	return *(u64 *)((u8 *)&c + stats_ept02[n - STATS_VM_OWN]);
 }
 
 static const struct stats_set stats_vcpu_set = {
@@ -55,6 +82,8 @@ static const struct stats_set stats_vcpu_set = {
 static const struct stats_set stats_vm_set = {
 	.names = stats_vm_names,
 	.nr = ARRAY_SIZE(stats_vm_names),
+	.now = STATS_VM_OWN,
+	.now_end = STATS_VM_OWN + EMYS_EPT02_NOW,
 	.read = stats_vm_read,
 };
 
@@ -62,7 +91,7 @@ static const struct stats_set stats_vm_set = {
 
 struct stats_file {
 	const struct stats_set *set;
-	const void *owner;
+	void *owner;
 	struct emys_vm *vm;		/* the reference that keeps owner */
 	char id[STATS_NAME_SIZE];
 };
@@ -101,9 +130,10 @@ static void *stats_image(const struct stats_file *sf, size_t *size)
 	data = image + head.data_offset;
 	for (i = 0; i < set->nr; i++) {
 		void *at = image + head.desc_offset + i * STATS_DESC_SIZE;
+		bool now = i >= set->now && i < set->now_end;
 		struct kvm_stats_desc desc = {
-			.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |
-				 KVM_STATS_BASE_POW10,
+			.flags = (now ? KVM_STATS_TYPE_INSTANT : KVM_STATS_TYPE_CUMULATIVE) |
+				 KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10,
 			.size = 1,
 			.offset = i * sizeof(u64),
 		};
@@ -147,7 +177,7 @@ static const struct file_operations stats_fops = {
 };
 
 __printf(5, 6)
-static int stats_fd(const char *name, const struct stats_set *set, const void *owner,
+static int stats_fd(const char *name, const struct stats_set *set, void *owner,
 		    struct emys_vm *vm, const char *id, ...)
 {
 	struct stats_file *sf;
@@ -223,7 +253,7 @@ static int totals_show(struct seq_file *m, void *v)
 DEFINE_SHOW_ATTRIBUTE(totals);
 
 /* One line per counter that is not 0. */
-static void show_set(struct seq_file *m, const struct stats_set *set, const void *owner)
+static void show_set(struct seq_file *m, const struct stats_set *set, void *owner)
 {
 	unsigned int i;
 	u64 val;

@@ -102,7 +102,7 @@ static void keep_flags(void *ctx, gfn_t gfn2, int level, u64 old)
 	mark_origin(ctx, old);
 }
 
-static void node_drop(struct derived_node *n)
+static void node_drop(struct derived_node *n, enum mem_derived_why why)
 {
 	struct mem_derived *d = n->d;
 	struct mem_derived_vm *v = &d->vm->mem.derived;
@@ -116,6 +116,7 @@ static void node_drop(struct derived_node *n)
 	rb_erase(&n->leaf, &d->leaves);
 	d->nr_leaves--;
 	d->drops++;
+	WRITE_ONCE(v->drops[why], v->drops[why] + 1);
 	WRITE_ONCE(v->nr_leaves, v->nr_leaves - 1);
 	derived_node_free(n);
 }
@@ -131,7 +132,7 @@ bool derived_drop(struct emys_vm *vm, gfn_t start, gfn_t end, int level, unsigne
 		next = rmap_iter_next(n, start, end - 1);
 		if (n->level < level)
 			continue;
-		node_drop(n);
+		node_drop(n, DERIVED_ORIGIN);
 		any = true;
 		max--;
 	}
@@ -152,7 +153,7 @@ bool derived_drop_chunk(struct emys_vm *vm, gfn_t start, gfn_t end)
 }
 
 /* The same for gpa2 frames of one hierarchy. True: there are more. */
-static bool drop_leaves(struct mem_derived *d, gfn_t start, gfn_t end)
+static bool drop_leaves(struct mem_derived *d, gfn_t start, gfn_t end, enum mem_derived_why why)
 {
 	struct emys_mem *mem = &d->vm->mem;
 	struct derived_node *n, *next;
@@ -166,20 +167,21 @@ static bool drop_leaves(struct mem_derived *d, gfn_t start, gfn_t end)
 		if (!max--)
 			return true;
 		next = leaf_next(n);
-		node_drop(n);
+		node_drop(n, why);
 	}
 	return false;
 }
 
 /* Leaves and, with @zap, tables. Leaves mmu_lock now and then. */
-static void drop_range(struct mem_derived *d, gfn_t start, gfn_t end, struct ept_zap *zap)
+static void drop_range(struct mem_derived *d, gfn_t start, gfn_t end, struct ept_zap *zap,
+		       enum mem_derived_why why)
 {
 	struct emys_mem *mem = &d->vm->mem;
 	bool more;
 
 	do {
 		write_lock(&mem->mmu_lock);
-		more = drop_leaves(d, start, end);
+		more = drop_leaves(d, start, end, why);
 		if (!more && zap && ept_zap_range(&d->ept, start, end, 0, NULL, zap)) {
 			ept_gen_bump(&d->ept);
 			atomic64_inc(&mem->zap_seq);
@@ -191,9 +193,9 @@ static void drop_range(struct mem_derived *d, gfn_t start, gfn_t end, struct ept
 	} while (more);
 }
 
-void derived_drop_all(struct mem_derived *d)
+void derived_drop_all(struct mem_derived *d, enum mem_derived_why why)
 {
-	drop_range(d, 0, EPT_GFN_END, NULL);
+	drop_range(d, 0, EPT_GFN_END, NULL, why);
 }
 
 /* -- EPT01 loses rights or flags --------------------------------------------------------- */
@@ -237,7 +239,7 @@ static bool node_pull(struct derived_node *n, u64 want, u64 clear)
 	}
 	/* Without flags a use shows when the leaf comes back */
 	if (ad && !d->ept.fmt.ad && (clear & EPT_A)) {
-		node_drop(n);
+		node_drop(n, DERIVED_ORIGIN);
 		flush = true;
 	}
 	return flush;
@@ -340,7 +342,8 @@ static void make_way(struct mem_derived *d, const struct derived_map *map, bool 
 	gfn_t gfn2 = map->gpa2 >> PAGE_SHIFT;
 	struct ept_zap zap = {};
 
-	drop_range(d, gfn2, gfn2 + ept_level_gfns(map->level), tables ? &zap : NULL);
+	drop_range(d, gfn2, gfn2 + ept_level_gfns(map->level), tables ? &zap : NULL,
+		   DERIVED_OWNER);
 	if (!zap.tables)
 		return;
 	mem_flush(d->vm);
@@ -398,17 +401,22 @@ static void invalidation_begin(struct mem_derived *d)
 void mem_derived_zap(struct mem_derived *d, gfn_t start, gfn_t end)
 {
 	invalidation_begin(d);
-	drop_range(d, start, end, NULL);
+	drop_range(d, start, end, NULL, DERIVED_OWNER);
 }
 
-void mem_derived_clear(struct mem_derived *d)
+void derived_clear(struct mem_derived *d, enum mem_derived_why why)
 {
 	struct ept_zap zap = {};
 
 	invalidation_begin(d);
-	drop_range(d, 0, EPT_GFN_END, &zap);
+	drop_range(d, 0, EPT_GFN_END, &zap, why);
 	mem_flush(d->vm);
 	ept_zap_free(&zap);
+}
+
+void mem_derived_clear(struct mem_derived *d)
+{
+	derived_clear(d, DERIVED_OWNER);
 }
 
 /* A leaf as it was when a chunk of them was collected, and what is to be done about it. */
@@ -475,7 +483,7 @@ static void carry_out(struct mem_derived *d, const struct seen_leaf *seen, unsig
 		if (!n || n->gfn2 != seen[i].gfn2)
 			continue;
 		if (seen[i].verdict == LEAF_DROP) {
-			node_drop(n);
+			node_drop(n, DERIVED_OWNER);
 		} else {
 			if (!ept_wrprot_range(&d->ept, n->gfn2, node_end2(n)))
 				continue;

@@ -36,6 +36,15 @@ struct emys_vm;
 struct emys_vcpu;
 struct derived_node;		/* private: one leaf in the reverse map */
 
+/* Why a leaf is dropped */
+enum mem_derived_why {
+	DERIVED_OWNER,		/* the owner's translation is another, or nobody wants them */
+	DERIVED_ORIGIN,		/* EPT01 loses what it lies over */
+	DERIVED_LIMIT,		/* the VM has too much of them */
+	DERIVED_SHRINKER,	/* the host wants the memory */
+	DERIVED_WHYS
+};
+
 /**
  * struct mem_derived - one derived hierarchy
  *
@@ -53,6 +62,7 @@ struct derived_node;		/* private: one leaf in the reverse map */
  * @nr_leaves: [M]
  * @faults: (a) calls of mem_derived_map()
  * @drops: [M] leaves dropped
+ * @gone: [l] why it is off the list, and then why its leaves are dropped
  */
 struct mem_derived {
 	struct emys_vm *vm;
@@ -66,6 +76,7 @@ struct mem_derived {
 	unsigned long nr_leaves;
 	atomic64_t faults;
 	u64 drops;
+	enum mem_derived_why gone;
 };
 
 /**
@@ -76,7 +87,9 @@ struct mem_derived {
  * @rmap_lock: inside mmu_lock held for reading; who holds that for writing needs it not
  * @rmap: [M] all derived leaves by the gpa1 frames they use
  * @nr_leaves, @nr_tables: [M], read anywhere; table pages of all hierarchies
- * @faults, @drops: (a) of hierarchies that are gone
+ * @faults: (a) of hierarchies that are gone
+ * @drops: [M] leaves dropped, of all that ever were
+ * @evictions: [lock] hierarchies emptied or given up for their memory
  */
 struct mem_derived_vm {
 	unsigned int roots;
@@ -88,7 +101,8 @@ struct mem_derived_vm {
 	unsigned long nr_leaves;
 	unsigned long nr_tables;
 	atomic64_t faults;
-	atomic64_t drops;
+	u64 drops[DERIVED_WHYS];
+	u64 evictions;
 };
 
 /*
@@ -106,8 +120,18 @@ struct mem_derived *mem_derived_find(struct emys_vm *vm, u64 key);
 struct mem_derived *mem_derived_create(struct emys_vm *vm, u64 key, bool ad);
 /* The last one frees it: no CPU runs on it then. May sleep, not under mmu_lock. NULL is fine. */
 void mem_derived_put(struct mem_derived *d);
-/* The VM keeps none: each goes with its last user. May sleep. */
+/*
+ * The VM keeps none: each goes with its last user, and what is in use then is in no limit and out
+ * of the shrinker's reach. May sleep.
+ */
 void mem_derived_forget(struct emys_vm *vm);
+/* Those go that have no user. May sleep. */
+void mem_derived_forget_idle(struct emys_vm *vm);
+/*
+ * All that the VM keeps, with a reference each: an array for kfree(), and their number. NULL: no
+ * memory. May sleep.
+ */
+struct mem_derived **mem_derived_all(struct emys_vm *vm, unsigned int *nr);
 
 /* For the VMCS */
 static inline u64 mem_derived_eptp(const struct mem_derived *d)
@@ -190,10 +214,14 @@ int mem_derived_revalidate(struct mem_derived *d,
  * @roots: hierarchies that the VM keeps
  * @leaves, @tables: now; tables are pages
  * @pages: memory for all of it, tables and nodes, rounded up
- * @faults, @drops: ever
+ * @faults: calls of mem_derived_map() ever
+ * @drops_zap, @drops_l1, @drops_limit, @drops_shrinker: leaves dropped ever: because EPT01 lost
+ *	what they lay over; because of the owner; for the limit; for the shrinker
+ * @evictions: hierarchies that the latter two emptied or freed
  */
 struct mem_derived_counts {
-	u64 roots, leaves, tables, pages, faults, drops;
+	u64 roots, leaves, tables, pages, faults;
+	u64 drops_zap, drops_l1, drops_limit, drops_shrinker, evictions;
 };
 
 /*

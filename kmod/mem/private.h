@@ -299,7 +299,9 @@ bool derived_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end);
 void derived_pull(struct emys_vm *vm, gfn_t start, gfn_t end, u64 want, u64 clear);
 
 /* All leaves of one, no flush. May sleep. */
-void derived_drop_all(struct mem_derived *d);
+void derived_drop_all(struct mem_derived *d, enum mem_derived_why why);
+/* mem_derived_clear(), and why. */
+void derived_clear(struct mem_derived *d, enum mem_derived_why why);
 /* How many leaves are not as they must be? 0. mmu_lock held for writing. */
 unsigned long derived_wrong(struct emys_vm *vm);
 

@@ -46,14 +46,13 @@ static void derived_release(struct kref *ref)
 	struct mem_derived *d = container_of(ref, struct mem_derived, ref);
 	struct emys_mem *mem = &d->vm->mem;
 
-	derived_drop_all(d);
+	derived_drop_all(d, d->gone);
 	write_lock(&mem->mmu_lock);
 	mem->derived.roots--;
 	WRITE_ONCE(mem->derived.nr_tables,
 		   mem->derived.nr_tables - atomic64_read(&d->ept.tables));
 	write_unlock(&mem->mmu_lock);
 	atomic64_add(atomic64_read(&d->faults), &mem->derived.faults);
-	atomic64_add(d->drops, &mem->derived.drops);
 	ept_destroy(&d->ept);
 	free_percpu(d->seen);
 	kfree(d);
@@ -146,23 +145,28 @@ struct mem_derived *mem_derived_find(struct emys_vm *vm, u64 key)
 }
 
 /* Off the list, whose reference is the caller's then. */
-static struct mem_derived *unlist(struct mem_derived_vm *v, struct mem_derived *d)
+static struct mem_derived *unlist(struct mem_derived_vm *v, struct mem_derived *d,
+				  enum mem_derived_why why)
 {
 	lockdep_assert_held(&v->lock);
 	list_del_init(&d->link);
 	v->nr--;
+	d->gone = why;
 	return d;
 }
 
 /* The least recently used that nobody but the list has, off it; or NULL. */
-static struct mem_derived *unlist_idle(struct mem_derived_vm *v)
+static struct mem_derived *unlist_idle(struct mem_derived_vm *v, enum mem_derived_why why)
 {
 	struct mem_derived *d;
 
 	lockdep_assert_held(&v->lock);
-	list_for_each_entry_reverse(d, &v->list, link)
-		if (kref_read(&d->ref) == 1)
-			return unlist(v, d);
+	list_for_each_entry_reverse(d, &v->list, link) {
+		if (kref_read(&d->ref) != 1)
+			continue;
+		v->evictions += why != DERIVED_OWNER;
+		return unlist(v, d, why);
+	}
 	return NULL;
 }
 
@@ -184,7 +188,7 @@ struct mem_derived *mem_derived_create(struct emys_vm *vm, u64 key, bool ad)
 		kref_get(&d->ref);
 		list_add(&d->link, &v->list);
 		if (++v->nr > KEEP_MAX + 2 * emys_nr_vcpus(vm))
-			old = unlist_idle(v);
+			old = unlist_idle(v, DERIVED_LIMIT);
 	}
 	spin_unlock(&v->lock);
 	mem_derived_put(old);
@@ -203,10 +207,47 @@ void mem_derived_forget(struct emys_vm *vm)
 		spin_lock(&v->lock);
 		d = list_first_entry_or_null(&v->list, struct mem_derived, link);
 		if (d)
-			unlist(v, d);
+			unlist(v, d, DERIVED_OWNER);
 		spin_unlock(&v->lock);
 		mem_derived_put(d);
 	} while (d);
+}
+
+void mem_derived_forget_idle(struct emys_vm *vm)
+{
+	struct mem_derived_vm *v = &vm->mem.derived;
+	struct mem_derived *d;
+
+	do {
+		spin_lock(&v->lock);
+		d = unlist_idle(v, DERIVED_OWNER);
+		spin_unlock(&v->lock);
+		mem_derived_put(d);
+	} while (d);
+}
+
+struct mem_derived **mem_derived_all(struct emys_vm *vm, unsigned int *nr)
+{
+	struct mem_derived_vm *v = &vm->mem.derived;
+	struct mem_derived **all, *d;
+	unsigned int room;
+
+	for (*nr = 0; ; kfree(all)) {
+		room = READ_ONCE(v->nr) + 1;
+		all = kcalloc(room, sizeof(*all), GFP_KERNEL_ACCOUNT);
+		if (!all)
+			return NULL;
+		spin_lock(&v->lock);
+		if (v->nr <= room)
+			break;
+		spin_unlock(&v->lock);
+	}
+	list_for_each_entry(d, &v->list, link) {
+		kref_get(&d->ref);
+		all[(*nr)++] = d;
+	}
+	spin_unlock(&v->lock);
+	return all;
 }
 
 void derived_vm_init(struct emys_vm *vm)
@@ -238,25 +279,26 @@ static unsigned long pages_max(struct emys_vm *vm)
 }
 
 /* Free the memory of one hierarchy. False: there is none. */
-static bool reclaim_one(struct emys_vm *vm)
+static bool reclaim_one(struct emys_vm *vm, enum mem_derived_why why)
 {
 	struct mem_derived_vm *v = &vm->mem.derived;
 	struct mem_derived *d;
 	bool used = false;
 
 	spin_lock(&v->lock);
-	d = unlist_idle(v);
+	d = unlist_idle(v, why);
 	if (!d && !list_empty(&v->list)) {
 		d = list_last_entry(&v->list, struct mem_derived, link);
 		kref_get(&d->ref);
 		list_move(&d->link, &v->list);
+		v->evictions++;
 		used = true;
 	}
 	spin_unlock(&v->lock);
 	if (!d)
 		return false;
 	if (used)
-		mem_derived_clear(d);
+		derived_clear(d, why);
 	mem_derived_put(d);
 	return true;
 }
@@ -267,7 +309,7 @@ void derived_make_room(struct emys_vm *vm)
 	unsigned int tries = READ_ONCE(vm->mem.derived.nr);
 
 	/* Each once: empty ones in use have a root table still */
-	while (derived_pages(vm) >= max && tries-- && reclaim_one(vm))
+	while (derived_pages(vm) >= max && tries-- && reclaim_one(vm, DERIVED_LIMIT))
 		;
 }
 
@@ -314,7 +356,7 @@ static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 		return SHRINK_STOP;
 	while (freed < sc->nr_to_scan) {
 		vm = largest_vm(&before);
-		if (!vm || !reclaim_one(vm))
+		if (!vm || !reclaim_one(vm, DERIVED_SHRINKER))
 			break;
 		after = derived_pages(vm);
 		if (after >= before)
@@ -337,14 +379,16 @@ void mem_derived_counts(struct emys_vm *vm, struct mem_derived_counts *c)
 		.tables = READ_ONCE(v->nr_tables),
 		.pages = derived_pages(vm),
 		.faults = atomic64_read(&v->faults),
-		.drops = atomic64_read(&v->drops),
+		.drops_zap = READ_ONCE(v->drops[DERIVED_ORIGIN]),
+		.drops_l1 = READ_ONCE(v->drops[DERIVED_OWNER]),
+		.drops_limit = READ_ONCE(v->drops[DERIVED_LIMIT]),
+		.drops_shrinker = READ_ONCE(v->drops[DERIVED_SHRINKER]),
 	};
 	spin_lock(&v->lock);
 	c->roots = v->nr;
-	list_for_each_entry(d, &v->list, link) {
+	c->evictions = v->evictions;
+	list_for_each_entry(d, &v->list, link)
 		c->faults += atomic64_read(&d->faults);
-		c->drops += READ_ONCE(d->drops);
-	}
 	spin_unlock(&v->lock);
 }
 
@@ -366,7 +410,8 @@ static void show_vm(struct seq_file *m, struct emys_vm *vm)
 	wrong = derived_wrong(vm);
 	write_unlock(&vm->mem.mmu_lock);
 	seq_printf(m, "vm %u roots %llu leaves %llu tables %llu pages %llu faults %llu drops %llu wrong %lu\n",
-		   vm->id, c.roots, c.leaves, c.tables, c.pages, c.faults, c.drops, wrong);
+		   vm->id, c.roots, c.leaves, c.tables, c.pages, c.faults,
+		   c.drops_zap + c.drops_l1 + c.drops_limit + c.drops_shrinker, wrong);
 	spin_lock(&v->lock);
 	list_for_each_entry(d, &v->list, link)
 		seq_printf(m, "root %u 0x%llx leaves %lu tables %lld faults %lld drops %llu\n",

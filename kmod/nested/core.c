@@ -96,6 +96,7 @@ int nested_vmx_on(struct emys_vcpu *vcpu)
 	if (r)
 		goto err_shadow;
 	vmx_vmcs_setup(vcpu, &n->vmcs02);
+	atomic_inc(&vcpu->vm->nested_on);
 	n->vmxon = true;
 	n->ptr = NESTED_NO_VMCS;
 	return 0;
@@ -120,6 +121,8 @@ void nested_vmx_off(struct emys_vcpu *vcpu)
 	nested_shadow_free(n);
 	nested_pages_put(vcpu);
 	nested_ept_put(vcpu);
+	if (atomic_dec_and_test(&vcpu->vm->nested_on))
+		mem_derived_forget(vcpu->vm);
 	vmx_vmcs_free(&n->vmcs02);
 	free_page((unsigned long)n->v12);
 	n->v12 = NULL;

@@ -105,7 +105,7 @@ int nested_handle_ept(struct emys_vcpu *vcpu)
 	/* "Accessed and Dirty Flags for EPT": the CPU's own accesses to paging structures write. */
 	if ((n->ept02->key & EPT12_EPTP_AD) && (e->qual & (BIT(7) | BIT(8))) == BIT(7))
 		access |= EPT_R | EPT_W;
-	vcpu->stats.nested_ept_violations++;
+	vcpu->stats.nested_ept_walks++;
 	seq = mem_derived_begin(n->ept02);
 	r = walk12(vcpu, n->ept02->key, e->gpa, access, &w);
 	switch (r) {
@@ -176,22 +176,37 @@ static int revalidate(struct emys_vcpu *vcpu, struct mem_derived *d)
 	return r;
 }
 
-int nested_invept(struct emys_vcpu *vcpu, u64 type, u64 eptp)
+/* Those that no vCPU uses are made anew when one does. */
+static int invept_all(struct emys_vcpu *vcpu)
 {
-	struct mem_derived *own = vcpu->nested->ept02, *d;
+	struct mem_derived **all;
+	unsigned int i, nr;
 	int r = 0;
 
-	/* It may be one that the VM does not keep any more. */
-	if (own && (type != VMX_EPT_EXTENT_CONTEXT || own->key == eptp))
-		r = revalidate(vcpu, own);
-	if (type != VMX_EPT_EXTENT_CONTEXT) {
-		/* Made anew when they are used. */
-		mem_derived_forget(vcpu->vm);
-		return r;
+	mem_derived_forget_idle(vcpu->vm);
+	all = mem_derived_all(vcpu->vm, &nr);
+	if (!all)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		if (!r)
+			r = revalidate(vcpu, all[i]);
+		mem_derived_put(all[i]);
 	}
+	kfree(all);
+	return r;
+}
+
+int nested_invept(struct emys_vcpu *vcpu, u64 type, u64 eptp)
+{
+	struct mem_derived *d;
+	int r;
+
+	if (type != VMX_EPT_EXTENT_CONTEXT)
+		return invept_all(vcpu);
 	d = mem_derived_find(vcpu->vm, eptp);
-	if (!r && d && d != own)
-		r = revalidate(vcpu, d);
+	if (!d)
+		return 0;
+	r = revalidate(vcpu, d);
 	mem_derived_put(d);
 	return r;
 }

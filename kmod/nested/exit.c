@@ -301,7 +301,7 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 		return;
 	}
 	trace_emys_nested_exit(vcpu->id, reason, qual, intr_info);
-	vcpu->stats.nested_exits++;
+	vmx_count_exit(&vcpu->stats.nested_l1_other, reason);
 	nested_leave_l2(vcpu);
 	arrive(vcpu, v, cr0, cr4, nmi || own_nmi);
 }
@@ -314,6 +314,7 @@ void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 	/* Guest state, launch state and the event to inject stay what they were. */
 	v->vm_exit_reason = reason | VMX_EXIT_REASONS_FAILED_VMENTRY;
 	v->exit_qualification = qual;
+	vcpu->stats.nested_l1_entry_failure++;
 	if (vcpu->vmx.l2)
 		nested_leave_l2(vcpu);
 	cr0 = vmx_get_cr0(vcpu);

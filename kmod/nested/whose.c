@@ -207,6 +207,7 @@ int nested_slow_exit(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;
 	u32 reason = vcpu->vmx.exit.reason;
+	int next = NESTED_L0;
 
 	if (n->reflect) {
 		n->reflect = false;
@@ -221,6 +222,9 @@ int nested_slow_exit(struct emys_vcpu *vcpu)
 		return EMYS_RESUME;
 	}
 	if (reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIG)
-		return nested_handle_ept(vcpu);
-	return NESTED_L0;
+		next = nested_handle_ept(vcpu);
+	/* What became L1's was counted by nested_exit(). */
+	if (vcpu->vmx.l2)
+		vmx_count_exit(&vcpu->stats.nested_slow_other, reason);
+	return next;
 }

@@ -282,77 +282,102 @@ static const exit_fn fast_exits[] = {
 	[EXIT_REASON_XRSTORS] = fast_ud,
 };
 
-#define STAT(n) offsetof(struct emys_vcpu_stats, n)
-static const u16 exit_stats[] = {
-	[EXIT_REASON_EXCEPTION_NMI] = STAT(exit_exception),
-	[EXIT_REASON_EXTERNAL_INTERRUPT] = STAT(exit_external_interrupt),
-	[EXIT_REASON_TRIPLE_FAULT] = STAT(exit_triple_fault),
-	[EXIT_REASON_INTERRUPT_WINDOW] = STAT(exit_interrupt_window),
-	[EXIT_REASON_NMI_WINDOW] = STAT(exit_nmi_window),
-	[EXIT_REASON_TASK_SWITCH] = STAT(exit_task_switch),
-	[EXIT_REASON_CPUID] = STAT(exit_cpuid),
-	[EXIT_REASON_HLT] = STAT(exit_hlt),
-	[EXIT_REASON_RDPMC] = STAT(exit_rdpmc),
-	[EXIT_REASON_VMCALL] = STAT(exit_vmcall),
-	[EXIT_REASON_VMCLEAR] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMLAUNCH] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMPTRLD] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMPTRST] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMREAD] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMRESUME] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMWRITE] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMOFF] = STAT(exit_vmx_insn),
-	[EXIT_REASON_VMON] = STAT(exit_vmx_insn),
-	[EXIT_REASON_CR_ACCESS] = STAT(exit_cr),
-	[EXIT_REASON_DR_ACCESS] = STAT(exit_dr),
-	[EXIT_REASON_IO_INSTRUCTION] = STAT(exit_io),
-	[EXIT_REASON_MSR_READ] = STAT(exit_rdmsr),
-	[EXIT_REASON_MSR_WRITE] = STAT(exit_wrmsr),
-	[EXIT_REASON_MWAIT_INSTRUCTION] = STAT(exit_invalid_insn),
-	[EXIT_REASON_MONITOR_INSTRUCTION] = STAT(exit_invalid_insn),
-	[EXIT_REASON_PAUSE_INSTRUCTION] = STAT(exit_pause),
-	[EXIT_REASON_TPR_BELOW_THRESHOLD] = STAT(exit_tpr),
-	[EXIT_REASON_APIC_ACCESS] = STAT(exit_apic_access),
-	[EXIT_REASON_EOI_INDUCED] = STAT(exit_eoi),
-	[EXIT_REASON_EPT_VIOLATION] = STAT(exit_ept_violation),
-	[EXIT_REASON_EPT_MISCONFIG] = STAT(exit_ept_misconfig),
-	[EXIT_REASON_WBINVD] = STAT(exit_wbinvd),
-	[EXIT_REASON_INVD] = STAT(exit_wbinvd),
-	[EXIT_REASON_XSETBV] = STAT(exit_xsetbv),
-	[EXIT_REASON_APIC_WRITE] = STAT(exit_apic_write),
-	[EXIT_REASON_INVEPT] = STAT(exit_vmx_insn),
-	[EXIT_REASON_INVVPID] = STAT(exit_vmx_insn),
-	[EXIT_REASON_INVPCID] = STAT(exit_invalid_insn),
-	[EXIT_REASON_XRSTORS] = STAT(exit_invalid_insn),
+#define C(n) EMYS_EXIT_##n
+const u8 vmx_exit_classes[VMX_EXIT_CLASSES] = {
+	[EXIT_REASON_EXCEPTION_NMI] = C(exception),
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = C(external_interrupt),
+	[EXIT_REASON_TRIPLE_FAULT] = C(triple_fault),
+	[EXIT_REASON_INIT_SIGNAL] = C(init),
+	[EXIT_REASON_SIPI_SIGNAL] = C(sipi),
+	[EXIT_REASON_INTERRUPT_WINDOW] = C(interrupt_window),
+	[EXIT_REASON_NMI_WINDOW] = C(nmi_window),
+	[EXIT_REASON_TASK_SWITCH] = C(task_switch),
+	[EXIT_REASON_CPUID] = C(cpuid),
+	[EXIT_REASON_HLT] = C(hlt),
+	[EXIT_REASON_INVD] = C(invd),
+	[EXIT_REASON_INVLPG] = C(invlpg),
+	[EXIT_REASON_RDPMC] = C(rdpmc),
+	[EXIT_REASON_RDTSC] = C(rdtsc),
+	[EXIT_REASON_VMCALL] = C(vmcall),
+	[EXIT_REASON_VMCLEAR] = C(vmclear),
+	[EXIT_REASON_VMLAUNCH] = C(vmlaunch),
+	[EXIT_REASON_VMPTRLD] = C(vmptrld),
+	[EXIT_REASON_VMPTRST] = C(vmptrst),
+	[EXIT_REASON_VMREAD] = C(vmread),
+	[EXIT_REASON_VMRESUME] = C(vmresume),
+	[EXIT_REASON_VMWRITE] = C(vmwrite),
+	[EXIT_REASON_VMOFF] = C(vmxoff),
+	[EXIT_REASON_VMON] = C(vmxon),
+	[EXIT_REASON_CR_ACCESS] = C(cr),
+	[EXIT_REASON_DR_ACCESS] = C(dr),
+	[EXIT_REASON_IO_INSTRUCTION] = C(io),
+	[EXIT_REASON_MSR_READ] = C(rdmsr),
+	[EXIT_REASON_MSR_WRITE] = C(wrmsr),
+	[EXIT_REASON_INVALID_STATE] = C(entry_failure),
+	[EXIT_REASON_MSR_LOAD_FAIL] = C(entry_failure),
+	[EXIT_REASON_MWAIT_INSTRUCTION] = C(mwait),
+	[EXIT_REASON_MONITOR_TRAP_FLAG] = C(monitor_trap),
+	[EXIT_REASON_MONITOR_INSTRUCTION] = C(monitor),
+	[EXIT_REASON_PAUSE_INSTRUCTION] = C(pause),
+	[EXIT_REASON_MCE_DURING_VMENTRY] = C(entry_failure),
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = C(tpr),
+	[EXIT_REASON_APIC_ACCESS] = C(apic_access),
+	[EXIT_REASON_EOI_INDUCED] = C(eoi),
+	[EXIT_REASON_GDTR_IDTR] = C(descriptor),
+	[EXIT_REASON_LDTR_TR] = C(descriptor),
+	[EXIT_REASON_EPT_VIOLATION] = C(ept_violation),
+	[EXIT_REASON_EPT_MISCONFIG] = C(ept_misconfig),
+	[EXIT_REASON_INVEPT] = C(invept),
+	[EXIT_REASON_RDTSCP] = C(rdtscp),
+	[EXIT_REASON_PREEMPTION_TIMER] = C(preemption_timer),
+	[EXIT_REASON_INVVPID] = C(invvpid),
+	[EXIT_REASON_WBINVD] = C(wbinvd),
+	[EXIT_REASON_XSETBV] = C(xsetbv),
+	[EXIT_REASON_APIC_WRITE] = C(apic_write),
+	[EXIT_REASON_RDRAND] = C(random),
+	[EXIT_REASON_INVPCID] = C(invpcid),
+	[EXIT_REASON_VMFUNC] = C(vmfunc),
+	[EXIT_REASON_RDSEED] = C(random),
+	[EXIT_REASON_PML_FULL] = C(pml_full),
+	[EXIT_REASON_XSAVES] = C(xsaves),
+	[EXIT_REASON_XRSTORS] = C(xsaves),
 };
 
-static void count_exit(struct emys_vcpu *vcpu, u32 reason)
-{
-	u16 off = reason < ARRAY_SIZE(exit_stats) ? exit_stats[reason] : 0;
+#undef C
 
-	/* Offset 0 is the total, which is never a reason's own. */
-	if (!off)
-		off = STAT(exit_other);
-	++*(u64 *)((u8 *)&vcpu->stats + off);
-}
-
-int vmx_fast_exit(struct emys_vcpu *vcpu, u32 reason)
+static int fast_exit(struct emys_vcpu *vcpu, u32 reason)
 {
 	int next;
 
-	BUILD_BUG_ON(STAT(exits) != 0);
-	count_exit(vcpu, reason);
-	if (unlikely(vcpu->vmx.l2)) {
-		next = nested_fast_exit(vcpu, reason);
-		if (next != NESTED_L0)
-			return unlikely(vcpu->vmx.shutdown) ? VMX_EXIT_LEAVE : next;
-	}
 	if (unlikely(reason >= ARRAY_SIZE(fast_exits)) || !fast_exits[reason])
 		return VMX_EXIT_PENDING;
 	next = fast_exits[reason](vcpu);
 	if (unlikely(vcpu->vmx.shutdown))
 		return VMX_EXIT_LEAVE;
 	return next;
+}
+
+/* An exit of L2. One that is not finished is counted by who finishes it. */
+static int fast_nested_exit(struct emys_vcpu *vcpu, u32 reason)
+{
+	int next = nested_fast_exit(vcpu, reason);
+
+	if (next != NESTED_L0)
+		return unlikely(vcpu->vmx.shutdown) ? VMX_EXIT_LEAVE : next;
+	next = fast_exit(vcpu, reason);
+	if (next == EMYS_RESUME)
+		vmx_count_exit(&vcpu->stats.nested_fast_other, reason);
+	else if (next != VMX_EXIT_PENDING)
+		vmx_count_exit(&vcpu->stats.nested_slow_other, reason);
+	return next;
+}
+
+int vmx_fast_exit(struct emys_vcpu *vcpu, u32 reason)
+{
+	if (unlikely(vcpu->vmx.l2))
+		return fast_nested_exit(vcpu, reason);
+	vmx_count_exit(&vcpu->stats.exit_other, reason);
+	return fast_exit(vcpu, reason);
 }
 
 /* -- after the section: may sleep ----------------------------------------- */

@@ -49,6 +49,16 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
 /* EFER bits emys knows; a guest gets those of its CPUID. */
 #define VMX_EFER_BITS	((u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
 
+/* The class (stats.h) of each basic exit reason; those above have none. */
+#define VMX_EXIT_CLASSES	(EXIT_REASON_XRSTORS + 1)
+extern const u8 vmx_exit_classes[VMX_EXIT_CLASSES];
+
+/* @first: the counter of the first class, as stats.exit_other. */
+static inline void vmx_count_exit(u64 *first, u32 reason)
+{
+	first[likely(reason < VMX_EXIT_CLASSES) ? vmx_exit_classes[reason] : EMYS_EXIT_other]++;
+}
+
 void vmx_fill(struct emys_vcpu *vcpu, u32 bits);
 #define vmx_need(vcpu, bits)						\
 	do {								\
