@@ -24,6 +24,31 @@ struct table {
 	size_t cpus;
 };
 
+/* The exits of a guest's guest (L2), by who handled them: what the counters begin with. */
+static const struct {
+	const char *prefix, *title;
+} handlers[] = {
+	{ "nested_l1_", "by L1" },
+	{ "nested_fast_", "L0, at once" },
+	{ "nested_slow_", "L0, after" },
+};
+
+#define HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
+
+/* The column a counter belongs to, and the exit's name; -1: it is none of those. */
+static int handler_of(const char *name, const char **reason)
+{
+	for (size_t i = 0; i < HANDLERS; i++) {
+		size_t n = strlen(handlers[i].prefix);
+
+		if (!strncmp(name, handlers[i].prefix, n)) {
+			*reason = name + n;
+			return i;
+		}
+	}
+	return -1;
+}
+
 static int by_total(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
@@ -85,9 +110,11 @@ static void print_group(const json_t *now, const json_t *old,
 		json_object_foreach(json_object_get(vcpu, group), name, v) {
 			uint64_t n = json_integer_value(v) -
 				     earlier(old, i, group, name);
+			const char *reason;
 			struct row *r;
 
-			if (!json_is_integer(v) || !n)
+			if (!json_is_integer(v) || !n ||
+			    handler_of(name, &reason) >= 0)
 				continue;
 			r = row_get(&t, name);
 			if (!r)
@@ -107,6 +134,50 @@ static void print_group(const json_t *now, const json_t *old,
 	for (size_t r = 0; r < t.nr; r++) {
 		printf("  %-34s %14" PRIu64, t.row[r].name, t.row[r].total);
 		for (i = 0; i < t.cpus && t.cpus > 1; i++)
+			printf(" %11" PRIu64, t.row[r].v[i]);
+		printf("\n");
+	}
+out:
+	table_free(&t);
+}
+
+/* The exits of all guests in this guest, whatever its vCPU: nothing where it has none. */
+static void print_nested(const json_t *now, const json_t *old)
+{
+	struct table t = { .cpus = HANDLERS };
+	const char *name, *reason;
+	json_t *vcpu, *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(now, "vcpus"), i, vcpu) {
+		json_object_foreach(json_object_get(vcpu, "counters"), name, v) {
+			int column = handler_of(name, &reason);
+			struct row *r;
+			uint64_t n;
+
+			if (column < 0)
+				continue;
+			n = json_integer_value(v) -
+			    earlier(old, i, "counters", name);
+			if (!n)
+				continue;
+			r = row_get(&t, reason);
+			if (!r)
+				goto out;
+			r->v[column] += n;
+			r->total += n;
+		}
+	}
+	if (!t.nr)
+		goto out;
+	qsort(t.row, t.nr, sizeof(*t.row), by_total);
+	printf("%-36s %14s", "exits of its guests (L2), handled", "total");
+	for (i = 0; i < HANDLERS; i++)
+		printf(" %11s", handlers[i].title);
+	printf("\n");
+	for (size_t r = 0; r < t.nr; r++) {
+		printf("  %-34s %14" PRIu64, t.row[r].name, t.row[r].total);
+		for (i = 0; i < HANDLERS; i++)
 			printf(" %11" PRIu64, t.row[r].v[i]);
 		printf("\n");
 	}
@@ -138,6 +209,7 @@ static void print_vm(const json_t *now, const json_t *old)
 	printf("%s: up %.3f s\n", json_string_value(n) ?: "?",
 	       json_integer_value(json_object_get(now, "uptime_ms")) / 1e3);
 	print_group(now, old, "counters", "vCPUs, by the kernel");
+	print_nested(now, old);
 	print_group(now, old, "user_exits", "exits to vmctl");
 	print_vm_counters(now);
 	fflush(stdout);

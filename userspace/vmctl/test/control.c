@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,55 @@ static void obey(struct virtio_balloon *b, uint64_t keep)
 	pthread_mutex_unlock(&b->dev.lock);
 }
 
+/* The kernel's binary statistics as a file: names and values up to a NULL. */
+static int stats_file(const char *const *names, const uint64_t *values)
+{
+	struct kvm_stats_header h = { .name_size = 48, .desc_offset = sizeof(h) };
+	int fd = memfd_create("stats", MFD_CLOEXEC);
+	struct kvm_stats_desc d = { .size = 1 };
+	size_t len = sizeof(d) + h.name_size;
+	char name[48];
+
+	while (names[h.num_desc])
+		h.num_desc++;
+	h.data_offset = h.desc_offset + h.num_desc * len;
+	if (fd < 0 || pwrite(fd, &h, sizeof(h), 0) != sizeof(h))
+		_exit(1);
+	for (uint32_t i = 0; i < h.num_desc; i++) {
+		off_t at = h.desc_offset + i * len;
+
+		memset(name, 0, sizeof(name));
+		snprintf(name, sizeof(name), "%s", names[i]);
+		d.offset = i * 8;
+		if (pwrite(fd, &d, sizeof(d), at) != sizeof(d) ||
+		    pwrite(fd, name, sizeof(name), at + sizeof(d)) != sizeof(name) ||
+		    pwrite(fd, &values[i], 8, h.data_offset + i * 8) != 8)
+			_exit(1);
+	}
+	return fd;
+}
+
+/* The first VM's guest has a guest of its own. */
+static void count_nested(struct vm *vm)
+{
+	static const char *const names[] = {
+		"exits", "exit_vmread", "nested_entries", "nested_l1_cpuid",
+		"nested_fast_cpuid", "nested_slow_ept_violation", "nested_l1_hlt", NULL
+	};
+	static const uint64_t values[2][7] = {
+		{ 100, 30, 20, 11, 2, 300, 0 }, { 200, 40, 21, 12, 0, 5, 0 }
+	};
+	static const char *const vm_names[] = { "ept02_leaves", "ept02_drops_zap", NULL };
+	static const uint64_t vm_values[] = { 77, 0 };
+	static struct vcpu vcpus[2];
+
+	for (int i = 0; i < 2; i++)
+		vcpus[i].stats_fd = stats_file(names, values[i]);
+	vm->vcpus = vcpus;
+	vm->nr_vcpus = 2;
+	vm->stats_fd = stats_file(vm_names, vm_values);
+}
+
 /* A VM that runs until it is killed. @keep 0: without a driver; -1: no balloon. */
 static pid_t fake(const char *name, uint64_t size, int64_t keep)
 {
@@ -58,6 +108,8 @@ static pid_t fake(const char *name, uint64_t size, int64_t keep)
 	vm.cfg = &cfg;
 	vm.start_ms = vm_now_ms();
 	vm.stats_fd = -1;
+	if (!strcmp(name, "a"))
+		count_nested(&vm);
 	pthread_mutex_init(&vm.stop_lock, NULL);
 	if (guest_mem_create(&vm.mem, size, MEM_ANON) || ctl_listen(&ctl, name))
 		_exit(1);
@@ -304,6 +356,32 @@ static void test_screen(void)
 	run("balloon a max");
 }
 
+static bool has_line(const char *want)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "\n%s\n", want);
+	return strstr(output, line);
+}
+
+static void test_stat(void)
+{
+	ok(run("stat a") == 0 &&
+	   has_line("  exit_vmread                                    70          30          40"),
+	   "stat: a guest's VMX instructions, by vCPU");
+	ok(has_line("exits of its guests (L2), handled             total       by L1 L0, at once   L0, after") &&
+	   has_line("  ept_violation                                 305           0           0         305") &&
+	   has_line("  cpuid                                          25          23           2           0"),
+	   "its guest's exits, by reason and who handled them");
+	ok(!strstr(output, "hlt") && !strstr(output, "nested_l1") && !strstr(output, "drops_zap"),
+	   "none that is zero, and none twice");
+	ok(has_line("  ept02_leaves                                   77"), "the VM's counters");
+	ok(run("stat --json a") == 0 && strstr(output, "\"nested_l1_hlt\": 0") &&
+	   strstr(output, "\"nested_slow_ept_violation\": 300") &&
+	   strstr(output, "\"ept02_drops_zap\": 0"), "stat --json has all of them");
+	ok(run("stat idle") == 0 && !strstr(output, "L2"), "a VM without nesting has no such table");
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/vmctl-control-XXXXXX", path[64];
@@ -317,6 +395,7 @@ int main(void)
 	for (int i = 0; i < 100 && (run("list") || !strstr(output, "\na ") ||
 				    !strstr(output, "\nidle ") || !strstr(output, "\nbare ")); i++)
 		usleep(50000);
+	test_stat();
 	test_balloon();
 	test_requests();
 	test_policy();
