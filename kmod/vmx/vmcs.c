@@ -272,6 +272,8 @@ int vmx_vcpu_init(struct emys_vcpu *vcpu)
 	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
 		vmx_msr_passthrough(vcpu, passed_msrs[i], true, true);
 	vmx_msr_passthrough(vcpu, MSR_IA32_TSC, true, false);
+	/* Entries load it; a write has bits that are not for guests. */
+	vmx_msr_passthrough(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
 	vmx_vmcs_setup(vcpu, &vmx->vmcs01);
 	return 0;
 }
