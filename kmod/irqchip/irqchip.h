@@ -174,7 +174,7 @@ void lapic_tsc_changed(struct emys_vcpu *vcpu);
  * ExtINT of the PIC is asked for apart, by pic_pending(). vCPU thread.
  */
 int lapic_poll(struct emys_vcpu *vcpu, int *max_irr);
-/* Deliver @vector as the CPU's INTA cycle does: IRR to ISR. Only without apicv. */
+/* Deliver @vector as the CPU's INTA cycle does: IRR to ISR. With apicv only while L2 runs. */
 void lapic_ack(struct emys_vcpu *vcpu, u8 vector);
 /* May the PIC's INTR reach this vCPU (LVT0 ExtINT, or APIC disabled)? */
 bool lapic_accepts_pic(struct emys_vcpu *vcpu);

@@ -144,6 +144,7 @@ void lapic_ack(struct emys_vcpu *vcpu, u8 vector)
 	if (vector > l->highest_isr)
 		l->highest_isr = vector;
 	l->irr_pending = highest(l, APIC_IRR) >= 0;
+	vcpu->vmx.svi_dirty = true;
 }
 
 bool lapic_accepts_pic(struct emys_vcpu *vcpu)

@@ -97,6 +97,8 @@ int nested_vmx_on(struct emys_vcpu *vcpu)
 		goto err_shadow;
 	vmx_vmcs_setup(vcpu, &n->vmcs02);
 	atomic_inc(&vcpu->vm->nested_on);
+	n->rare = NESTED_RARE_12;
+	n->controls_02 = false;
 	n->vmxon = true;
 	n->ptr = NESTED_NO_VMCS;
 	return 0;

@@ -5,7 +5,6 @@
  */
 #include "../emys.h"
 #include "../trace.h"
-#include "fields.h"
 #include "internal.h"
 
 static void fill_env(struct emys_vcpu *vcpu, struct vmcs12_env *env)
@@ -66,12 +65,13 @@ static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 		exec |= CPU_BASED_TPR_SHADOW;
 		exec &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
 		exec |= want & (CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
-		vmcs_write32(TPR_THRESHOLD, v->tpr_threshold);
 	}
+	/* vmcs02 is new, or L0 had a window of its own in it. */
+	if (exec != vmcs->exec)
+		vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, exec);
 	vmcs->exec = exec;
 	vmcs->exec_keep = want & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING |
 				  CPU_BASED_MOV_DR_EXITING | CPU_BASED_MONITOR_TRAP_FLAG);
-	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, exec);
 }
 
 /* Of the secondary controls, those that L2 has when L1 says so, and those of the host's. */
@@ -84,31 +84,36 @@ static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 			 SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_ENCLS_EXITING)
 
-static void load_proc2(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+/* Has it changed? */
+static bool load_proc2(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 {
 	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
+	u32 exec2;
 
-	vmcs->exec2 = (vcpu->vmx.vmcs01.exec2 & PROC2_L0) | (vmcs12_proc2(v) & PROC2_L1);
+	exec2 = (vcpu->vmx.vmcs01.exec2 & PROC2_L0) | (vmcs12_proc2(v) & PROC2_L1);
 	if (!vmcs->vpid)
-		vmcs->exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+		exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	/* An L2 that L1 lets at its own APIC finds it where L1 does. */
-	vmcs->exec2 |= vcpu->vmx.vmcs01.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmcs->exec2);
-	if (vmcs->exec2 & SECONDARY_EXEC_XSAVES)
-		vmcs_write64(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
+	exec2 |= vcpu->vmx.vmcs01.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	if (exec2 == vmcs->exec2)
+		return false;
+	vmcs->exec2 = exec2;
+	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, exec2);
+	return true;
 }
 
-static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+/* Those that stay what they are until L1 writes them. */
+static void load_steady_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 {
-	struct nested_vcpu *n = vcpu->nested;
-	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
-	u32 pin = vmx_caps.pin | (v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER);
 	u32 i;
 
-	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, pin);
-	load_proc(vcpu, v);
-	load_proc2(vcpu, v);
+	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin |
+		     (v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER));
 	nested_pages_load(vcpu);
+	if (n12_proc(v, CPU_BASED_TPR_SHADOW))
+		vmcs_write32(TPR_THRESHOLD, v->tpr_threshold);
+	if (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_XSAVES)
+		vmcs_write64(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
 	vmcs_write32(EXCEPTION_BITMAP, VMX_EXCEPTIONS | v->exception_bitmap);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MASK, v->page_fault_error_code_mask);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, v->page_fault_error_code_match);
@@ -116,12 +121,26 @@ static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	for (i = 0; i < v->cr3_target_count; i++)
 		__vmcs_write(CR3_TARGET_VALUE0 + 2 * i, nested_cr3_target(v, i));
 	vmcs_write64(TSC_OFFSET, vcpu->vmx.tsc_offset + nested_tsc_offset(v));
+}
+
+static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
+
+	load_proc(vcpu, v);
+	if (load_proc2(vcpu, v) || !n->controls_02 || n->tsc_offset_02 != vcpu->vmx.tsc_offset)
+		load_steady_controls(vcpu, v);
+	else
+		nested_merge_msr_bitmap(vcpu);
+	n->controls_02 = true;
+	n->tsc_offset_02 = vcpu->vmx.tsc_offset;
 	/* The CPU tells one address space of L2 from another by VPID alone. */
 	if (!(vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_VPID) ||
 	    n->vpid12 != v->virtual_processor_id)
 		vmcs->tlb_cpu = -1;
 	n->vpid12 = v->virtual_processor_id;
-	n->timer_on = pin & PIN_BASED_VMX_PREEMPTION_TIMER;
+	n->timer_on = n12_pin(v, PIN_BASED_VMX_PREEMPTION_TIMER);
 	if (n->timer_on)
 		n->timer_deadline = nested_timer_now(vcpu) + v->vmx_preemption_timer_value;
 }
@@ -141,11 +160,10 @@ static void load_guest(struct emys_vcpu *vcpu, const struct vmcs12 *v, const u64
 {
 	struct nested_vcpu *n = vcpu->nested;
 	struct vmx_vcpu *vmx = &vcpu->vmx;
-	u64 dr7 = vcpu->dr.dr7, debugctl = n->l1_debugctl;
+	u64 dr7 = vcpu->dr.dr7, debugctl = n->l1_debugctl, efer = vcpu->msrs.efer;
 
-#define LOAD(encoding, member)	__vmcs_write(encoding, v->member)
-	NESTED_STATE(LOAD);
-#undef LOAD
+	nested_rare_load(vcpu);
+	vmcs_writel(GUEST_PENDING_DBG_EXCEPTIONS, v->guest_pending_dbg_exceptions);
 	if (v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS) {
 		dr7 = v->guest_dr7;
 		debugctl = v->guest_ia32_debugctl;
@@ -180,7 +198,8 @@ static void load_guest(struct emys_vcpu *vcpu, const struct vmcs12 *v, const u64
 	vmx->avail |= VMX_AV_INTR;
 	vmx->dirty |= VMX_AV_INTR;
 	/* L2's SYSCALL goes where IA32_STAR and so on say, if its EFER has SCE. */
-	vmx_user_msrs_changed(vcpu);
+	if ((efer ^ vcpu->msrs.efer) & EFER_SCE)
+		vmx_user_msrs_changed(vcpu);
 }
 
 static void load_event(struct emys_vcpu *vcpu, const struct vmcs12 *v, u32 info)
@@ -196,16 +215,6 @@ static void load_event(struct emys_vcpu *vcpu, const struct vmcs12 *v, u32 info)
 	vcpu->vmx.injected = true;
 }
 
-/* L1's APIC is emys's alone while L2 runs: the CPU has no virtual interrupts of it to deliver. */
-static void suspend_apic(struct emys_vcpu *vcpu)
-{
-	struct nested_vcpu *n = vcpu->nested;
-
-	n->apicv01 = vcpu->lapic && vcpu->lapic->apicv;
-	if (n->apicv01)
-		lapic_set_apicv(vcpu, false);
-}
-
 /* @event: VM-entry interruption information. */
 static void enter_l2(struct emys_vcpu *vcpu, const u64 *pdpte, u32 event)
 {
@@ -215,7 +224,6 @@ static void enter_l2(struct emys_vcpu *vcpu, const u64 *pdpte, u32 event)
 	vmx_vmcs_get(vcpu);
 	n->l1_debugctl = vmcs_read64(GUEST_IA32_DEBUGCTL);
 	vmx_vmcs_put(vcpu);
-	suspend_apic(vcpu);
 	if (vcpu->vmx.dr_loaded)
 		vmx_dr_save(vcpu);
 	vmx_switch(vcpu, &n->vmcs02);
@@ -290,6 +298,8 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 			return refuse(vcpu, VMXERR_ENTRY_HOST_STATE, why);
 		n->checked_ia32e = env.ia32e;
 	}
+	if (n->rules & (VMCS12_RULES_SEGMENTS | VMCS12_RULES_REGISTERS))
+		nested_rare_save(vcpu);
 	/* In the section it is there: nested_entry_is_quick() */
 	r = vcpu->vmx.in_section ? 0 : get_memory(vcpu);
 	/* The host is busy with the page: the instruction is executed again. */

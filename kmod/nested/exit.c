@@ -2,7 +2,6 @@
 /* A VM exit from L2 to L1: state saved to vmcs12, host state loaded. SDM volume 3, "VM Exits". */
 #include "../emys.h"
 #include "../trace.h"
-#include "fields.h"
 #include "internal.h"
 
 /* -- L2's state into vmcs12 ------------------------------------------------------------------ */
@@ -36,9 +35,10 @@ static u32 activity(const struct emys_vcpu *vcpu)
 
 static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 {
-#define SAVE(encoding, member)	(v->member = __vmcs_read(encoding))
-	NESTED_STATE(SAVE);
-#undef SAVE
+	vmx_need(vcpu, VMX_AV_CR0 | VMX_AV_CR3 | VMX_AV_CR4 | VMX_AV_RSP);
+	v->guest_cs_ar_bytes = vmcs_read32(GUEST_CS_AR_BYTES);
+	v->guest_ss_ar_bytes = vmcs_read32(GUEST_SS_AR_BYTES);
+	v->guest_pending_dbg_exceptions = vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS);
 	v->guest_cr0 = vmx_get_cr0(vcpu);
 	v->guest_cr3 = vmx_get_cr3(vcpu);
 	v->guest_cr4 = vmx_get_cr4(vcpu);
@@ -105,7 +105,7 @@ static void save_information(struct emys_vcpu *vcpu, struct vmcs12 *v)
 #define AR_CODE32	0xc09b
 #define AR_TSS		0x8b
 
-static void write_segment(int seg, u16 selector, u64 base, u32 ar)
+static __always_inline void write_segment(int seg, u16 selector, u64 base, u32 ar)
 {
 	__vmcs_write(GUEST_ES_SELECTOR + 2 * seg, selector);
 	__vmcs_write(GUEST_ES_BASE + 2 * seg, base);
@@ -162,6 +162,7 @@ static void load_host(struct emys_vcpu *vcpu, const struct vmcs12 *v, u64 cr0)
 {
 	bool wide = v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE;
 	struct vmx_vcpu *vmx = &vcpu->vmx;
+	u64 efer = vcpu->msrs.efer;
 
 	load_host_segments(v, wide);
 	load_host_crs(vcpu, v, cr0, wide);
@@ -189,7 +190,8 @@ static void load_host(struct emys_vcpu *vcpu, const struct vmcs12 *v, u64 cr0)
 		vmx->vmcs01.tlb_cpu = -1;
 	if (vmx->tsc_offset_moved)
 		vmx_set_tsc_offset(vcpu, vmx->tsc_offset);
-	vmx_user_msrs_changed(vcpu);
+	if ((efer ^ vcpu->msrs.efer) & EFER_SCE)
+		vmx_user_msrs_changed(vcpu);
 }
 
 /* What was on its way to L2 and is told in vmcs12, or belongs to nobody any more. */
@@ -209,10 +211,6 @@ static void resume_apic(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;
 
-	if (n->apicv01) {
-		lapic_set_apicv(vcpu, true);
-		vcpu->vmx.svi_dirty = true;
-	}
 	/* What changed of L1's APIC meanwhile shows in vmcs01 from now on. */
 	if (n->apic_changed) {
 		n->apic_changed = false;
@@ -256,7 +254,7 @@ static void vmx_abort(struct emys_vcpu *vcpu, u32 indicator)
 }
 
 /* vmcs01 runs; load L1, and do what may sleep last. */
-static void arrive(struct emys_vcpu *vcpu, struct vmcs12 *v, u64 cr0, u64 cr4, bool nmi)
+static void arrive(struct emys_vcpu *vcpu, struct vmcs12 *v, u64 cr0, bool nmi)
 {
 	nested_shadow_load(vcpu);
 	vmx_vmcs_get(vcpu);
@@ -264,7 +262,8 @@ static void arrive(struct emys_vcpu *vcpu, struct vmcs12 *v, u64 cr0, u64 cr4, b
 	if (nmi)
 		vcpu->vmx.intr_shadow |= GUEST_INTR_STATE_NMI;
 	vmx_vmcs_put(vcpu);
-	if ((cr4 ^ v->host_cr4) & (X86_CR4_OSXSAVE | X86_CR4_PKE))
+	/* L2's is nobody's business: its CPUID is an exit to L1. */
+	if (vcpu->vmx.cpuid_osxsave != !!(v->host_cr4 & X86_CR4_OSXSAVE))
 		cpuid_update(vcpu);
 	if (v->vm_exit_msr_load_count &&
 	    nested_msr_load(vcpu, v->vm_exit_msr_load_addr, v->vm_exit_msr_load_count,
@@ -279,7 +278,7 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 	bool nmi = reason == EXIT_REASON_EXCEPTION_NMI &&
 		   (intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR;
 	bool own_nmi = !n12_pin(v, PIN_BASED_VIRTUAL_NMIS);
-	u64 cr0, cr4;
+	u64 cr0;
 
 	/* DR7 of L2, from the CPU if it is there. */
 	if (vcpu->vmx.dr_loaded)
@@ -287,7 +286,6 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 	nested_save_l2(vcpu);
 	save_information(vcpu, v);
 	cr0 = v->guest_cr0;
-	cr4 = v->guest_cr4;
 	v->vm_exit_reason = reason;
 	v->exit_qualification = qual;
 	v->vm_exit_intr_info = intr_info;
@@ -303,13 +301,12 @@ void nested_exit(struct emys_vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u3
 	trace_emys_nested_exit(vcpu->id, reason, qual, intr_info);
 	vmx_count_exit(&vcpu->stats.nested_l1_other, reason);
 	nested_leave_l2(vcpu);
-	arrive(vcpu, v, cr0, cr4, nmi || own_nmi);
+	arrive(vcpu, v, cr0, nmi || own_nmi);
 }
 
 void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 {
 	struct vmcs12 *v = vcpu->nested->v12;
-	u64 cr0, cr4;
 
 	/* Guest state, launch state and the event to inject stay what they were. */
 	v->vm_exit_reason = reason | VMX_EXIT_REASONS_FAILED_VMENTRY;
@@ -317,7 +314,5 @@ void nested_entry_failed(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 	vcpu->stats.nested_l1_entry_failure++;
 	if (vcpu->vmx.l2)
 		nested_leave_l2(vcpu);
-	cr0 = vmx_get_cr0(vcpu);
-	cr4 = vmx_get_cr4(vcpu);
-	arrive(vcpu, v, cr0, cr4, false);
+	arrive(vcpu, v, vmx_get_cr0(vcpu), false);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* fields.h - guest state that is in vmcs12 what it is in vmcs02; private to nested/ */
+/* fields.h - guest state that is in vmcs12 what it is in vmcs02; see rare.c */
 #ifndef _EMYS_NESTED_FIELDS_H
 #define _EMYS_NESTED_FIELDS_H
 
@@ -10,7 +10,7 @@
 	X(GUEST_##SEG##_AR_BYTES, guest_##seg##_ar_bytes)
 
 /* X(encoding, member), an expression each, with commas between */
-#define NESTED_STATE(X) \
+#define NESTED_RARE(X) \
 	NESTED_SEG(X, ES, es), NESTED_SEG(X, CS, cs), NESTED_SEG(X, SS, ss), \
 	NESTED_SEG(X, DS, ds), \
 	NESTED_SEG(X, FS, fs), NESTED_SEG(X, GS, gs), NESTED_SEG(X, LDTR, ldtr), \
@@ -21,7 +21,6 @@
 	X(GUEST_IDTR_LIMIT, guest_idtr_limit), \
 	X(GUEST_SYSENTER_CS, guest_sysenter_cs), \
 	X(GUEST_SYSENTER_ESP, guest_sysenter_esp), \
-	X(GUEST_SYSENTER_EIP, guest_sysenter_eip), \
-	X(GUEST_PENDING_DBG_EXCEPTIONS, guest_pending_dbg_exceptions)
+	X(GUEST_SYSENTER_EIP, guest_sysenter_eip)
 
 #endif

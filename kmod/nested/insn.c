@@ -217,7 +217,8 @@ static int handle_vmxon(struct emys_vcpu *vcpu)
 	r = read_operand(vcpu, &gpa, sizeof(gpa));
 	if (r)
 		return operand_failed(vcpu, r);
-	if (!nested_region_valid(vcpu, gpa) || !read_revision(vcpu, gpa, &rev) || rev != VMCS12_REVISION)
+	if (!nested_region_valid(vcpu, gpa) || !read_revision(vcpu, gpa, &rev) ||
+	    rev != VMCS12_REVISION)
 		return nested_fail_invalid(vcpu);
 	r = nested_vmx_on(vcpu);
 	if (r)
@@ -244,6 +245,8 @@ void nested_vmcs_release(struct emys_vcpu *vcpu)
 	if (n->ptr == NESTED_NO_VMCS)
 		return;
 	nested_shadow_off(vcpu);
+	nested_rare_changes(vcpu);
+	n->controls_02 = false;
 	/* Memory that is no more is L1's loss. */
 	mem_write(vcpu->vm, n->ptr, n->v12, VMCS12_SIZE);
 	n->ptr = NESTED_NO_VMCS;
@@ -316,6 +319,8 @@ static int handle_vmread(struct emys_vcpu *vcpu)
 	if (off < 0)
 		return nested_fail(vcpu, VMXERR_FIELD_UNSUPPORTED);
 	trace_emys_nested_field(vcpu->id, field, false);
+	if (nested_is_guest_state(field))
+		nested_rare_save(vcpu);
 	val = vmcs12_get(n->v12, field, off);
 	if (!wide)
 		val = (u32)val;
@@ -356,6 +361,10 @@ static int handle_vmwrite(struct emys_vcpu *vcpu)
 	if (vmcs12_read_only(field) && !(n->caps.misc & NESTED_MISC_WRITE_ANY))
 		return nested_fail(vcpu, VMXERR_FIELD_READ_ONLY);
 	trace_emys_nested_field(vcpu->id, field, true);
+	if (nested_is_guest_state(field))
+		nested_rare_changes(vcpu);
+	if (nested_is_control(field))
+		n->controls_02 = false;
 	vmcs12_set(n->v12, field, off, val);
 	n->rules |= vmcs12_rules(field);
 	/* One that L1 may only read there, or it would not have come here. */

@@ -53,6 +53,19 @@ static inline u64 nested_cr3_target(const struct vmcs12 *v, u32 i)
 	return target[i & 3];
 }
 
+/* Of "Field Encoding": what the field is of */
+static inline bool nested_is_guest_state(u32 encoding)
+{
+	return (encoding >> 10 & 3) == 2;
+}
+
+/* A control, but not of what an entry delivers: each entry looks at that. */
+static inline bool nested_is_control(u32 encoding)
+{
+	return !(encoding >> 10 & 3) && !(encoding >= VM_ENTRY_INTR_INFO_FIELD &&
+					  encoding <= VM_ENTRY_INSTRUCTION_LEN);
+}
+
 /* May it be the address of a VMCS or VMXON region? */
 static inline bool nested_region_valid(const struct emys_vcpu *vcpu, u64 gpa)
 {
@@ -126,6 +139,14 @@ void nested_save_l2(struct emys_vcpu *vcpu);
 /* From vmcs02 to vmcs01. That is no exit yet: L1's state is what vmcs01 has. */
 void nested_leave_l2(struct emys_vcpu *vcpu);
 
+/*
+ * rare.c. load: vmcs02 is current, and L2 will run. save: vmcs12 has it too. changes: and L1 is
+ * about to write it.
+ */
+void nested_rare_load(struct emys_vcpu *vcpu);
+void nested_rare_save(struct emys_vcpu *vcpu);
+void nested_rare_changes(struct emys_vcpu *vcpu);
+
 /* whose.c: may an exit be done with interrupts off? */
 bool nested_exit_is_quick(const struct vmcs12 *v);
 /* Would this exception be an exit to L1? @error: 0 when it has none. */
@@ -144,6 +165,8 @@ bool nested_pages_valid(const struct emys_vcpu *vcpu);
 bool nested_pages_held(struct emys_vcpu *vcpu);
 /* vmcs02, which is current, is told of them. */
 void nested_pages_load(struct emys_vcpu *vcpu);
+/* vmcs02's bitmap: no exit where neither L0 nor L1 wants one, as L1's bitmap is now. */
+void nested_merge_msr_bitmap(struct emys_vcpu *vcpu);
 /* The task priority in the virtual-APIC page, which is held. */
 u8 nested_vtpr(struct emys_vcpu *vcpu);
 /* Does L1 want the exit that this access of L2's makes? The pages are held. */

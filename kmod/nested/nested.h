@@ -34,6 +34,9 @@ struct nested_page {
 	struct page *page;		/* NULL: not held */
 };
 
+/* Who has what is newest of the guest state in fields.h; NESTED_RARE_BOTH: it is the same. */
+enum nested_rare { NESTED_RARE_12, NESTED_RARE_BOTH, NESTED_RARE_02 };
+
 enum {
 	NESTED_MSR_BITMAP, NESTED_IO_A, NESTED_IO_B, NESTED_VAPIC, NESTED_APIC_ACCESS, NESTED_PAGES
 };
@@ -48,6 +51,9 @@ struct nested_vcpu {
 	u64 ptr;			/* L1's current-VMCS pointer, NESTED_NO_VMCS */
 	struct vmcs12 *v12;		/* its content; a page, while vmxon */
 	struct vmx_vmcs vmcs02;		/* while vmxon */
+	enum nested_rare rare;
+	bool controls_02;		/* vmcs02 has vmcs12's controls, and pages */
+	u64 tsc_offset_02;		/* of L1, in vmcs02's */
 	void *shadow;			/* page of L1's shadow VMCS while vmxon; NULL: none */
 	bool shadow_new;		/* no VMCLEAR has made a VMCS of it */
 	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
@@ -57,7 +63,6 @@ struct nested_vcpu {
 	bool timer_on;			/* the VMX-preemption timer counts */
 	u64 timer_deadline;		/* in its units, of L1's TSC */
 	u16 vpid12;			/* that vmcs02's VPID stands for */
-	bool apicv01;			/* L1's APIC had virtual-interrupt delivery */
 	struct nested_page pages[NESTED_PAGES];
 	s64 pages_seq;			/* mem.zap_seq when they were looked up */
 	u64 l1_debugctl;		/* of L1 at the entry, for an L2 that shares it */

@@ -61,8 +61,9 @@ int nested_pages_get(struct emys_vcpu *vcpu)
 		struct nested_page *p = &n->pages[i];
 		bool want = wanted(n->v12, i, &gpa);
 
-		if (p->page && want && p->gpa == gpa && !moved)
+		if (want ? p->page && p->gpa == gpa && !moved : !p->page)
 			continue;
+		n->controls_02 = false;
 		put_page_of(vcpu, p);
 		if (!want)
 			continue;
@@ -156,27 +157,41 @@ bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size)
 	return false;
 }
 
-/* MSRs that L1 itself may have without an exit, and so may give to L2. */
-static const u32 passed[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_IA32_SYSENTER_CS,
-	MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_TSC, MSR_IA32_SPEC_CTRL,
-	MSR_IA32_PRED_CMD,
+/*
+ * Of the words of an MSR bitmap's halves: MSRs that L1 itself may have without an exit, and so may
+ * give to L2. The read bits of 0 to 0x1fff come first, those of 0xc0000000 and on follow.
+ */
+#define LOW(msr)	((msr) / 32)
+#define HIGH(msr)	((0x2000 + ((msr) & 0x1fff)) / 32)
+#define OF(msr)		BIT((msr) % 32)
+static const struct { u16 word; u32 bits; } passed[] = {
+	{ LOW(MSR_IA32_TSC), OF(MSR_IA32_TSC) },
+	{ LOW(MSR_IA32_SPEC_CTRL), OF(MSR_IA32_SPEC_CTRL) | OF(MSR_IA32_PRED_CMD) },
+	{ LOW(MSR_IA32_SYSENTER_CS),
+	  OF(MSR_IA32_SYSENTER_CS) | OF(MSR_IA32_SYSENTER_ESP) | OF(MSR_IA32_SYSENTER_EIP) },
+	{ LOW(MSR_IA32_DEBUGCTLMSR), OF(MSR_IA32_DEBUGCTLMSR) },
+	{ HIGH(MSR_FS_BASE), OF(MSR_FS_BASE) | OF(MSR_GS_BASE) | OF(MSR_KERNEL_GS_BASE) },
 };
 
-/* vmcs02's bitmap: no exit where neither L0 nor L1 wants one. */
-static void merge_msr_bitmap(struct emys_vcpu *vcpu)
+#define WRITES	(0x4000 / 32)
+
+static void merge_word(u32 *map02, const u32 *map01, const u32 *map12, unsigned int i, u32 bits)
 {
-	const unsigned long *map01 = vcpu->vmx.vmcs01.msr_bitmap;
-	unsigned long *map02 = vcpu->nested->vmcs02.msr_bitmap;
+	map02[i] = map01[i] | (map12 ? READ_ONCE(map12[i]) : ~0u) | ~bits;
+}
+
+void nested_merge_msr_bitmap(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	const u32 *map01 = (u32 *)vcpu->vmx.vmcs01.msr_bitmap, *map12 = NULL;
+	u32 *map02 = (u32 *)n->vmcs02.msr_bitmap;
 	unsigned int i;
 
+	if (n->pages[NESTED_MSR_BITMAP].page)
+		map12 = page_address(n->pages[NESTED_MSR_BITMAP].page);
 	for (i = 0; i < ARRAY_SIZE(passed); i++) {
-		u32 msr = passed[i], bit = msr < 0x2000 ? msr : 0x2000 + (msr & 0x1fff);
-
-		__assign_bit(bit, map02, test_bit(bit, map01) ||
-			     nested_msr_exits(vcpu, msr, false));
-		__assign_bit(bit + 0x4000, map02, test_bit(bit + 0x4000, map01) ||
-			     nested_msr_exits(vcpu, msr, true));
+		merge_word(map02, map01, map12, passed[i].word, passed[i].bits);
+		merge_word(map02, map01, map12, passed[i].word + WRITES, passed[i].bits);
 	}
 }
 
@@ -190,5 +205,5 @@ void nested_pages_load(struct emys_vcpu *vcpu)
 		vmcs_write64(APIC_ACCESS_ADDR, page_to_phys(n->pages[NESTED_APIC_ACCESS].page));
 	else if (n->vmcs02.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		vmcs_write64(APIC_ACCESS_ADDR, page_to_phys(vcpu->vm->vmx.apic_access));
-	merge_msr_bitmap(vcpu);
+	nested_merge_msr_bitmap(vcpu);
 }

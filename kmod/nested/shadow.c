@@ -163,6 +163,8 @@ void nested_shadow_store(struct emys_vcpu *vcpu)
 		if (_new != v->member) {				\
 			v->member = _new;				\
 			rules |= vmcs12_rules(encoding);		\
+			if (nested_is_control(encoding))		\
+				vcpu->nested->controls_02 = false;	\
 		}							\
 	})
 	SHADOW_WRITE(STORE);

@@ -40,6 +40,7 @@ const void *nested_state_vmcs12(struct emys_vcpu *vcpu)
 		nested_save_l2(vcpu);
 	else
 		nested_shadow_store(vcpu);
+	nested_rare_save(vcpu);
 	return vcpu->nested->v12;
 }
 

@@ -634,9 +634,10 @@ void cpuid_update(struct emys_vcpu *vcpu)
 
 	if (!vcpu->feat.maxphyaddr)	/* a new vCPU, without any leaf */
 		cpuid_derive(vcpu);
+	vcpu->vmx.cpuid_osxsave = vmx_get_cr4(vcpu) & X86_CR4_OSXSAVE;
 	e = cpuid_find(vcpu, 1, 0);
 	if (e) {
-		cpuid_set_bit(&e->ecx, F(OSXSAVE), vmx_get_cr4(vcpu) & X86_CR4_OSXSAVE);
+		cpuid_set_bit(&e->ecx, F(OSXSAVE), vcpu->vmx.cpuid_osxsave);
 		cpuid_set_bit(&e->edx, F(APIC), base & MSR_IA32_APICBASE_ENABLE);
 	}
 	e = cpuid_find(vcpu, 0xd, 0);

@@ -242,7 +242,7 @@ static int next_interrupt(struct emys_vcpu *vcpu, bool can, bool *window)
 			*window = true;
 	}
 	vector = lapic_poll(vcpu, &max_irr);
-	if (apic->apicv) {
+	if (apic->apicv && !vcpu->vmx.l2) {
 		write_rvi(vcpu, max_irr);
 		return ext;
 	}
@@ -293,9 +293,12 @@ static void inject_interrupt(struct emys_vcpu *vcpu, u8 vector)
 /* The debugger wants none now: they stay pending, and no window opens. */
 static void hold_interrupts(struct emys_vcpu *vcpu)
 {
-	if (vcpu->lapic && vcpu->lapic->apicv)
+	/* While L2 runs, L1's APIC is not the CPU's. */
+	if (!vcpu->lapic || vcpu->vmx.l2)
+		;
+	else if (vcpu->lapic->apicv)
 		write_rvi(vcpu, -1);
-	else if (vcpu->lapic && vmx_caps.tpr_shadow && !vcpu->vmx.l2)
+	else if (vmx_caps.tpr_shadow)
 		vmcs_write32(TPR_THRESHOLD, 0);
 	vmx_exec_update(vcpu, 0, CPU_BASED_INTR_WINDOW_EXITING |
 			(vmx_caps.vnmi ? CPU_BASED_NMI_WINDOW_EXITING : 0));

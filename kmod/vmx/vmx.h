@@ -121,6 +121,7 @@ struct vmx_vcpu {
 	u32 cs_ar, ss_ar;
 	u32 intr_shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	u64 cr0_owned, cr4_owned;	/* bits the guest changes without exit */
+	bool cpuid_osxsave;		/* what cpuid_update() found in CR4 */
 	struct {
 		u64 mask, shadow;	/* what L1 keeps of L2's register, 0 while L1 runs */
 	} cr0_l1, cr4_l1;
