@@ -77,6 +77,7 @@ static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 /* Of the secondary controls, those that L2 has when L1 says so, and those of the host's. */
 #define PROC2_L1	(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_DESC | \
+			 SECONDARY_EXEC_ENABLE_VMFUNC | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_WBINVD_EXITING | \
 			 SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING)
@@ -114,6 +115,9 @@ static void load_steady_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 		vmcs_write32(TPR_THRESHOLD, v->tpr_threshold);
 	if (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_XSAVES)
 		vmcs_write64(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
+	/* None is the CPU's to carry out. */
+	if (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_ENABLE_VMFUNC)
+		vmcs_write64(VM_FUNCTION_CONTROL, 0);
 	vmcs_write32(EXCEPTION_BITMAP, VMX_EXCEPTIONS | v->exception_bitmap);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MASK, v->page_fault_error_code_mask);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, v->page_fault_error_code_match);

@@ -173,6 +173,9 @@ u8 nested_vtpr(struct emys_vcpu *vcpu);
 bool nested_msr_exits(struct emys_vcpu *vcpu, u32 msr, bool write);
 bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size);
 
+/* vmfunc.c: VMFUNC of L2. As vmx_handle_exit(); may sleep. */
+int nested_handle_vmfunc(struct emys_vcpu *vcpu);
+
 /* ept02.c: the EPT02 of vmcs12's EPTP, if it has one. get: -errno. May sleep. */
 int nested_ept_get(struct emys_vcpu *vcpu);
 void nested_ept_put(struct emys_vcpu *vcpu);

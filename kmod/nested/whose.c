@@ -192,6 +192,8 @@ int nested_fast_exit(struct emys_vcpu *vcpu, u32 reason)
 
 	if (reason == EXIT_REASON_EXTERNAL_INTERRUPT)
 		return NESTED_L0;
+	if (reason == EXIT_REASON_VMFUNC)
+		return VMX_EXIT_PENDING;
 	qual = vmcs_readl(EXIT_QUALIFICATION);
 	if (!is_l1s(vcpu, reason, qual))
 		return NESTED_L0;
@@ -223,6 +225,8 @@ int nested_slow_exit(struct emys_vcpu *vcpu)
 	}
 	if (reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIG)
 		next = nested_handle_ept(vcpu);
+	else if (reason == EXIT_REASON_VMFUNC)
+		next = nested_handle_vmfunc(vcpu);
 	/* What became L1's was counted by nested_exit(). */
 	if (vcpu->vmx.l2)
 		vmx_count_exit(&vcpu->stats.nested_slow_other, reason);

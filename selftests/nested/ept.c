@@ -516,12 +516,35 @@ static void test_permuted(void)
 
 static u64 eptp_list[512] VMX_PAGE;
 
-static void l2_vmfunc(u64 index)
+static u64 try_vmfunc(u64 function, u64 index)
 {
 	u64 f;
 
-	GUEST_TRY(f, "vmfunc", GUEST_NO_OUT, "a"(0), "c"(index));
+	GUEST_TRY(f, "vmfunc", GUEST_NO_OUT, "a"(function), "c"(index));
+	return f;
+}
+
+static void l2_vmfunc(u64 index)
+{
+	u64 f = try_vmfunc(0, index);
+
 	l2_value = f ? f : ((u32 (*)(void))SEEN)();
+}
+
+static void l2_function(u64 function)
+{
+	l2_value = try_vmfunc(function, 0);
+}
+
+/* VMFUNC exits, and L2 is where it was */
+static void vmfunc_exits(u64 index, u64 eptp)
+{
+	l2_call(l2_vmfunc, index);
+	L2_EXIT(REASON_VMFUNC);
+	GUEST_ASSERT_EQ(vmread(EXIT_LENGTH), 3);
+	GUEST_ASSERT_AT(*(volatile u32 *)vmread(GUEST_RIP) << 8 == 0xd4010f00, index,
+			vmread(GUEST_RIP));
+	GUEST_ASSERT_AT(vmread(EPTP) == eptp, index, vmread(EPTP));
 }
 
 static void guest_vmfunc(void)
@@ -534,15 +557,21 @@ static void guest_vmfunc(void)
 		eptp_list[i] = ept_identity(2);
 		ept_map(eptp_list[i], SEEN, TARGET + i * PAGE, 1, EPT_RWX);
 	}
+	/* a memory type that is none, a walk of 2 levels, a reserved bit, beyond the width */
 	eptp_list[5] = eptp_list[0] | 7;
+	eptp_list[6] = eptp_list[0] & ~0x10ull;
+	eptp_list[7] = eptp_list[0] | 1 << 11;
+	eptp_list[8] = eptp_list[0] | 1ull << 63;
+	eptp_list[511] = eptp_list[2];
+	/* not in VMX root operation */
+	GUEST_ASSERT_EQ(try_vmfunc(0, 0), FAULT(UD_VECTOR));
 	start(eptp_list[0], l2_vmfunc, 1);
 	/* not enabled */
 	L2_DONE();
 	GUEST_ASSERT_EQ(l2_value, FAULT(UD_VECTOR));
 	l1_control(PROC2_CTL, PROC2_VMFUNC, 0);
 	vmwrite(VMFUNC_CTL, 0);
-	l2_call(l2_vmfunc, 1);
-	L2_EXIT(REASON_VMFUNC);
+	vmfunc_exits(1, eptp_list[0]);
 	/* enabled */
 	vmwrite(VMFUNC_CTL, 1);
 	vmwrite(EPTP_LIST, pa(eptp_list));
@@ -552,15 +581,79 @@ static void guest_vmfunc(void)
 		GUEST_ASSERT_AT(l2_value == TARGET + i % 4, i, l2_value);
 		GUEST_ASSERT_EQ(vmread(EPTP), eptp_list[i % 4]);
 	}
-	/* no such entry, an entry that is none */
-	l2_call(l2_vmfunc, 512);
-	L2_EXIT(REASON_VMFUNC);
-	GUEST_ASSERT_EQ(vmread(EXIT_LENGTH), 3);
-	l2_call(l2_vmfunc, 4);
-	L2_EXIT(REASON_VMFUNC);
-	l2_call(l2_vmfunc, 5);
-	L2_EXIT(REASON_VMFUNC);
-	GUEST_ASSERT_EQ(vmread(EPTP), eptp_list[3]);
+	/* the upper half of RCX is not looked at */
+	l2_call(l2_vmfunc, 1ull << 32 | 511);
+	L2_DONE();
+	GUEST_ASSERT_EQ(l2_value, TARGET + 2);
+	/* no such entry, entries that are none */
+	vmfunc_exits(512, eptp_list[2]);
+	vmfunc_exits(0xffffffff, eptp_list[2]);
+	for (i = 4; i < 9; i++)
+		vmfunc_exits(i, eptp_list[2]);
+	/* other functions: not enabled, and none at all */
+	for (i = 1; i < 64; i += 31) {
+		l2_call(l2_function, i);
+		L2_EXIT(REASON_VMFUNC);
+	}
+	l2_call(l2_function, 64);
+	L2_DONE();
+	GUEST_ASSERT_EQ(l2_value, FAULT(UD_VECTOR));
+	/* L2 goes on with what it has, and L1 sees what it gave */
+	l2_call(l2_look, SEEN);
+	L2_DONE();
+	GUEST_ASSERT_EQ(l2_value, TARGET + 2);
+	/* a list in no memory has no EPTP */
+	vmwrite(EPTP_LIST, GPA_MMIO);
+	vmfunc_exits(0, eptp_list[2]);
+	/* what L1 changes in an EPT12 that is not in use is seen after INVEPT */
+	vmwrite(EPTP_LIST, pa(eptp_list));
+	ept_map(eptp_list[1], SEEN, OTHER, 1, EPT_RWX);
+	fill(OTHER, 1);
+	GUEST_ASSERT_EQ(try_invept(1, eptp_list[1], 0), VMX_OK);
+	l2_call(l2_vmfunc, 1);
+	L2_DONE();
+	GUEST_ASSERT_EQ(l2_value, OTHER);
+}
+
+static void l2_vmfunc_flags(u64 index)
+{
+	GUEST_ASSERT_EQ(try_vmfunc(0, index), 0);
+	*(volatile u64 *)(SEEN + 8) = 1;
+}
+
+static void guest_vmfunc_flags(void)
+{
+	u64 i;
+
+	l1_vmx_on();
+	for (i = 0; i < 2; i++)
+		eptp_list[i] = map_window(ept_identity(2), 1, EPT_RWX);
+	eptp_list[1] |= EPTP_AD;
+	start(eptp_list[0], l2_vmfunc_flags, 0);
+	l1_control(PROC2_CTL, PROC2_VMFUNC, 0);
+	vmwrite(VMFUNC_CTL, 1);
+	vmwrite(EPTP_LIST, pa(eptp_list));
+	L2_DONE();
+	check_flags(eptp_list[0], 1, 0, 0);
+	l2_call(l2_vmfunc_flags, 1);
+	L2_DONE();
+	check_flags(eptp_list[1], 1, EPT_A | EPT_D, EPT_A);
+	/* and back, to one that has none */
+	clear_flags(eptp_list[1], 1);
+	l2_call(l2_vmfunc_flags, 0);
+	L2_DONE();
+	check_flags(eptp_list[0], 1, 0, 0);
+}
+
+/* The EPTP's own bits change with it. */
+static void test_vmfunc_flags(void)
+{
+	struct vcpu *vcpu = nested_vcpu_with(guest_vmfunc_flags, 0, PROC2_CTL,
+					     PROC2_EPT | PROC2_VMFUNC);
+
+	REQUIRE(nested_msr(vcpu, MSR_VMX_VMFUNC) & 1, "no EPTP switching");
+	REQUIRE(nested_msr(vcpu, MSR_VMX_EPT_VPID) & EPT_CAP_AD, "no accessed and dirty flags");
+	vcpu_done(vcpu);
 }
 
 /* VMFUNC 0 switches among the list's EPTPs; what is wrong exits. */
@@ -857,6 +950,7 @@ KSFT_MAIN(
 	{ "ept: several roots", test_roots },
 	{ "ept: small pages in any order", test_permuted },
 	{ "ept: EPTP switching", test_vmfunc },
+	{ "ept: EPTP switching, flags", test_vmfunc_flags },
 	{ "ept: page-modification log", test_pml },
 	{ "ept: MMIO of L1", test_mmio },
 	{ "ept: dirty log", test_dirty },
