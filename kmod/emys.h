@@ -171,6 +171,7 @@ struct emys_vcpu {
 	struct nested_vcpu *nested;		/* (c) NULL unless VMX is offered to guests */
 	/* [V] from what the running guest takes for physical; NULL: that is the VM's. 0, -EFAULT */
 	int (*gpa_map)(struct emys_vcpu *vcpu, u64 gpa, u32 access, u64 *out);
+	u64 walked_gva;				/* [V] what is translated to it, linear */
 	struct ept_cache ept_cache;		/* [V] spare tables of mem_fault() */
 	struct derived_node *derived_node;	/* [V] a spare one of mem_derived_map(), or NULL */
 	struct emys_lapic *lapic;		/* (c) NULL without in-kernel irqchip */

@@ -199,7 +199,7 @@ static int read_entry(void *ctx, u64 gpa, void *val, int size)
 {
 	struct emys_vcpu *vcpu = ctx;
 
-	if (vm_gpa(vcpu, gpa, 0, &gpa))
+	if (vm_gpa(vcpu, gpa, GWALK_TABLE, &gpa))
 		return -EFAULT;
 	return mem_read(vcpu->vm, gpa, val, size);
 }
@@ -207,8 +207,10 @@ static int read_entry(void *ctx, u64 gpa, void *val, int size)
 static int walk(struct emys_vcpu *vcpu, const struct gwalk_regs *regs, u64 gva,
 		u32 access, u64 *gpa, u32 *error)
 {
-	int r = gwalk(regs, gva, access, read_entry, vcpu, gpa, error);
+	int r;
 
+	vcpu->walked_gva = gva;
+	r = gwalk(regs, gva, access, read_entry, vcpu, gpa, error);
 	return r ? r : vm_gpa(vcpu, *gpa, access, gpa);
 }
 

@@ -36,6 +36,7 @@ struct gwalk_regs {
 #define GWALK_EXEC	2
 #define GWALK_USER	4	/* user-mode access: with the rights of CPL 3 */
 #define GWALK_IMPLICIT	8	/* implicit supervisor access: SMAP whatever AC says */
+#define GWALK_TABLE	16	/* for emys_vcpu.gpa_map alone: of a paging-structure entry */
 
 /* Page-fault error code */
 #define GWALK_PF_P	0x01

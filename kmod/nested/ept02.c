@@ -32,7 +32,39 @@ static int cmpxchg8(void *ctx, u64 gpa1, u64 old, u64 new)
 	return mem_cmpxchg8(ctx, gpa1, old, new);
 }
 
-static const struct ept12_ops memory_ops = { read8, cmpxchg8 };
+#define PML_ENTRIES	512
+
+/*
+ * "Page-Modification Logging". The entry is written first, and counts for L1 with the index: so an
+ * access that is tried again takes the same one.
+ */
+static int log_write(void *ctx, u64 gpa2, bool dirty)
+{
+	struct emys_vcpu *vcpu = ctx;
+	const struct vmcs12 *v = vcpu->nested->v12;
+
+	if (!n12_proc2(v, SECONDARY_EXEC_ENABLE_PML))
+		return 0;
+	if (v->guest_pml_index >= PML_ENTRIES)
+		return EPT12_LOG_FULL;
+	gpa2 &= PAGE_MASK;
+	/* A log in no memory is L1's loss. */
+	if (dirty)
+		mem_write(vcpu->vm, v->pml_address + v->guest_pml_index * sizeof(gpa2), &gpa2,
+			  sizeof(gpa2));
+	return 0;
+}
+
+static void logged(void *ctx)
+{
+	struct emys_vcpu *vcpu = ctx;
+	struct vmcs12 *v = vcpu->nested->v12;
+
+	if (n12_proc2(v, SECONDARY_EXEC_ENABLE_PML))
+		v->guest_pml_index--;
+}
+
+static const struct ept12_ops memory_ops = { read8, cmpxchg8, log_write, logged };
 
 static int walk12(struct emys_vcpu *vcpu, u64 eptp, u64 gpa2, u32 access, struct ept12_walk *w)
 {
@@ -88,7 +120,8 @@ void nested_ept_load(struct emys_vcpu *vcpu)
 }
 
 /* Bits of the CPU's own exit qualification that are as true of EPT12 as of EPT02. */
-#define QUAL_KEPT	GENMASK_ULL(12, 7)
+#define QUAL_KEPT		GENMASK_ULL(12, 7)
+#define QUAL_NMI_UNBLOCKED	BIT(12)		/* an IRET was cut short */
 
 int nested_handle_ept(struct emys_vcpu *vcpu)
 {
@@ -114,6 +147,9 @@ int nested_handle_ept(struct emys_vcpu *vcpu)
 		return EMYS_RESUME;
 	case EPT12_MISCONFIG:
 		nested_exit(vcpu, EXIT_REASON_EPT_MISCONFIG, 0, 0, 0);
+		return EMYS_RESUME;
+	case EPT12_LOG_FULL:
+		nested_exit(vcpu, EXIT_REASON_PML_FULL, e->qual & QUAL_NMI_UNBLOCKED, 0, 0);
 		return EMYS_RESUME;
 	case EPT12_OK:
 		break;
@@ -211,24 +247,75 @@ int nested_invept(struct emys_vcpu *vcpu, u64 type, u64 eptp)
 	return r;
 }
 
+#define QUAL_LINEAR	BIT(7)		/* there is a linear address */
+#define QUAL_FINAL	BIT(8)		/* and this is what it translates to */
+
+/* An access by emys: remembered, so that it can be an exit to L1. */
+static void refuse(struct emys_vcpu *vcpu, int why, u64 gpa2, u32 access,
+		   const struct ept12_walk *w)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	n->refused.gpa = gpa2;
+	n->refused.gla = vcpu->walked_gva;
+	n->refused.qual = 0;
+	switch (why) {
+	case EPT12_VIOLATION:
+		n->refused.reason = EXIT_REASON_EPT_VIOLATION;
+		n->refused.qual = w->qual | QUAL_LINEAR | (access & GWALK_TABLE ? 0 : QUAL_FINAL);
+		break;
+	case EPT12_MISCONFIG:
+		n->refused.reason = EXIT_REASON_EPT_MISCONFIG;
+		break;
+	case EPT12_LOG_FULL:
+		n->refused.reason = EXIT_REASON_PML_FULL;
+		break;
+	}
+}
+
+bool nested_access_exits(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+	u32 reason = n->refused.reason;
+
+	if (!reason)
+		return false;
+	n->refused.reason = 0;
+	vcpu->vmx.exit.gpa = n->refused.gpa;
+	vcpu->vmx.exit.gla = n->refused.gla;
+	nested_exit(vcpu, reason, n->refused.qual, 0, 0);
+	return true;
+}
+
+static u32 access12(const struct nested_vcpu *n, u32 access)
+{
+	if (access & GWALK_EXEC)
+		return EPT_X;
+	if (access & GWALK_WRITE)
+		return EPT_W;
+	if ((access & GWALK_TABLE) && (n->ept02->key & EPT12_EPTP_AD))
+		return EPT_R | EPT_W;
+	return EPT_R;
+}
+
 int nested_translate(struct emys_vcpu *vcpu, u64 gpa2, u32 access, u64 *gpa1)
 {
 	struct nested_vcpu *n = vcpu->nested;
 	struct ept12_walk w;
-	u32 want = EPT_R;
-	int r;
+	int r, tries = 16;
 
+	n->refused.reason = 0;
 	if (!n->ept02) {
 		*gpa1 = gpa2;
 		return 0;
 	}
-	if (access & GWALK_WRITE)
-		want |= EPT_W;
-	if (access & GWALK_EXEC)
-		want = EPT_X;
-	r = walk12(vcpu, n->ept02->key, gpa2, want, &w);
-	if (r != EPT12_OK)
+	do {
+		r = walk12(vcpu, n->ept02->key, gpa2, access12(n, access), &w);
+	} while (r == -EAGAIN && --tries);
+	if (r != EPT12_OK) {
+		refuse(vcpu, r, gpa2, access, &w);
 		return -EFAULT;
+	}
 	*gpa1 = w.gpa1;
 	return 0;
 }

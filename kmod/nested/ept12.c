@@ -66,21 +66,38 @@ struct step {
 	u64 val;
 };
 
+static bool lacks_flags(const struct step *step, int level, u64 leaf_flags)
+{
+	int l;
+
+	for (l = EPT_LEVELS; l > level; l--)
+		if (!(step[l - 1].val & EPT_A))
+			return true;
+	return leaf_flags & ~step[level - 1].val;
+}
+
 /*
  * The CPU sets accessed flags as it goes, before it knows that the access is allowed. Nobody can
  * rely on that, since it may have had the entries cached; so an access that is refused leaves none.
  */
-static int set_flags(const struct step *step, int level, u32 access, const struct ept12_ops *ops,
-		     void *ctx, struct ept12_walk *out)
+static int set_flags(const struct step *step, int level, u64 gpa2, u32 access,
+		     const struct ept12_ops *ops, void *ctx, struct ept12_walk *out)
 {
+	u64 leaf_flags = access & EPT_W ? EPT_A | EPT_D : EPT_A;
+	bool dirty = leaf_flags & EPT_D & ~step[level - 1].val;
 	u64 want = EPT_A;
 	int l, err;
 
+	if (ops->log && lacks_flags(step, level, leaf_flags)) {
+		err = ops->log(ctx, gpa2, dirty);
+		if (err)
+			return err;
+	}
 	for (l = EPT_LEVELS; l >= level; l--) {
 		const struct step *s = &step[l - 1];
 
-		if (l == level && (access & EPT_W))
-			want |= EPT_D;
+		if (l == level)
+			want = leaf_flags;
 		if (!(want & ~s->val))
 			continue;
 		err = ops->cmpxchg8(ctx, s->gpa1, s->val, s->val | want);
@@ -90,6 +107,8 @@ static int set_flags(const struct step *step, int level, u32 access, const struc
 		if (l == level && (err || (want & EPT_D)))
 			out->dirty = true;
 	}
+	if (ops->log && dirty)
+		ops->logged(ctx);
 	out->accessed = true;
 	return EPT12_OK;
 }
@@ -144,7 +163,7 @@ int ept12_walk(const struct ept12_format *f, u64 eptp, u64 gpa2, u32 access,
 	out->accessed = !ad || flags;
 	out->dirty = !ad || (s->val & EPT_D);
 	if (ad && access)
-		return set_flags(step, level, access, ops, ctx, out);
+		return set_flags(step, level, gpa2, access, ops, ctx, out);
 	return EPT12_OK;
 }
 

@@ -42,16 +42,22 @@ bool ept12_eptp_valid(const struct ept12_format *f, u64 eptp);
  *	errno ends the walk with it
  * @cmpxchg8: one atomic compare-exchange. 0; -EAGAIN: it is not @old any more; -EFAULT: nothing
  *	writable is there, the write is lost; another errno ends the walk with it
+ * @log: before a flag of an allowed access is set, with @dirty the dirty flag too: note @gpa2 in
+ *	the page-modification log. 0; anything else ends the walk with it. NULL: there is no log
+ * @logged: the dirty flag is set, so that what @log noted counts. Not NULL if @log is not
  */
 struct ept12_ops {
 	int (*read8)(void *ctx, u64 gpa1, u64 *val);
 	int (*cmpxchg8)(void *ctx, u64 gpa1, u64 old, u64 new);
+	int (*log)(void *ctx, u64 gpa2, bool dirty);
+	void (*logged)(void *ctx);
 };
 
 enum ept12_result {
 	EPT12_OK,
 	EPT12_VIOLATION,	/* reflect, with struct ept12_walk's @qual */
 	EPT12_MISCONFIG,	/* reflect */
+	EPT12_LOG_FULL,		/* reflect; said by @log alone */
 };
 
 /**
@@ -90,8 +96,9 @@ struct ept12_walk {
  *	has EPT12_EPTP_AD. 0: only look: no right is asked for, no flag is set
  *
  * After an allowed access with EPT12_EPTP_AD the accessed flags, and for a write the dirty flag,
- * are set; after a violation nothing is. At most 4 reads and 4 compare-exchanges. A table outside
- * of memory reads as all ones, as on a CPU, which is a misconfiguration at every level.
+ * are set; after a violation, or when the log is full, nothing is. At most 4 reads and 4
+ * compare-exchanges. A table outside of memory reads as all ones, as on a CPU, which is a
+ * misconfiguration at every level.
  *
  * Return: enum ept12_result; -EAGAIN when an entry changed before its flags could be set: walk
  * again; an errno of @ops. Context: that of @ops.

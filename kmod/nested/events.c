@@ -194,6 +194,8 @@ int nested_before_section(struct emys_vcpu *vcpu)
 {
 	int r;
 
+	/* What was refused before is over, by the VMM's KVM_TRANSLATE say. */
+	vcpu->nested->refused.reason = 0;
 	if (!delivery_open(vcpu) && take_exit(vcpu))
 		return EMYS_RESUME;
 	if (nested_pages_valid(vcpu))

@@ -186,7 +186,7 @@ bool nested_eptp_valid(const struct emys_vcpu *vcpu, u64 eptp);
 int nested_handle_ept(struct emys_vcpu *vcpu);
 /*
  * L2's physical to L1's physical, for emys's own accesses on behalf of L2. @access: GWALK_*.
- * 0; -EFAULT: not mapped, or not for this. May sleep.
+ * 0; -EFAULT: not mapped, or not for this; see nested_access_exits(). May sleep.
  */
 int nested_translate(struct emys_vcpu *vcpu, u64 gpa2, u32 access, u64 *gpa1);
 /* 0 or -errno. May sleep. */

@@ -67,6 +67,11 @@ struct nested_vcpu {
 	s64 pages_seq;			/* mem.zap_seq when they were looked up */
 	u64 l1_debugctl;		/* of L1 at the entry, for an L2 that shares it */
 	struct mem_derived *ept02;	/* NULL: L2's physical addresses are L1's */
+	/* The last access that emys made for L2, if it is an exit to L1; reason 0: it is none. */
+	struct {
+		u32 reason;
+		u64 qual, gpa, gla;
+	} refused;
 };
 
 #define NESTED_NO_VMCS	(~0ull)
@@ -127,6 +132,12 @@ int nested_slow_insn(struct emys_vcpu *vcpu);
 #define NESTED_L0	16
 int nested_fast_exit(struct emys_vcpu *vcpu, u32 reason);
 int nested_slow_exit(struct emys_vcpu *vcpu);
+
+/*
+ * emys could not carry out an instruction of L2. True: because EPT12 forbids an access it makes, so
+ * it was a VM exit, and L1 runs. May sleep.
+ */
+bool nested_access_exits(struct emys_vcpu *vcpu);
 
 /*
  * Before the section with vmx->l2: events that are a VM exit to L1, and what of L1's memory L2 runs

@@ -18,6 +18,8 @@ int vmx_internal_error(struct emys_vcpu *vcpu, u32 suberror)
 {
 	struct kvm_run *run = vcpu->run;
 
+	if (unlikely(vcpu->vmx.l2) && nested_access_exits(vcpu))
+		return EMYS_RESUME;
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = suberror;
 	run->internal.ndata = 4;

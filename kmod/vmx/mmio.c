@@ -57,6 +57,8 @@ static int mmio_go(struct emys_vcpu *vcpu);
 /* An instruction that emys does not know: user code gets #UD, a kernel stops with the VMM told. */
 static int cannot_emulate(struct emys_vcpu *vcpu)
 {
+	if (unlikely(vcpu->vmx.l2) && nested_access_exits(vcpu))
+		return EMYS_RESUME;
 	if (vmx_get_cpl(vcpu) == 3) {
 		vmx_inject_ud(vcpu);
 		return EMYS_RESUME;

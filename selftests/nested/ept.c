@@ -669,6 +669,11 @@ static void test_vmfunc(void)
 
 static u64 pml[512] VMX_PAGE;
 
+static void l2_access_at(u64 offset)
+{
+	l2_access(WRITE, SEEN + offset);
+}
+
 static void l2_write_pages(u64 pages)
 {
 	u64 i;
@@ -677,21 +682,36 @@ static void l2_write_pages(u64 pages)
 		*(volatile u64 *)(SEEN + i * PAGE + 0x18) = i;
 }
 
-static void guest_pml(void)
+static u64 pml_eptp;
+
+/* EPT12 with 16 clean pages, all else dirty; the log is empty */
+static void pml_start(void *fn, u64 arg)
 {
-	u64 eptp, i;
+	u64 i;
 
 	l1_vmx_on();
-	eptp = ept_identity(2);
+	pml_eptp = ept_identity(2);
 	/* what L2 writes otherwise is dirty already */
 	for (i = 0; i < VM_MEM; i += 1 << 21)
-		*ept_entry(eptp, i, 2) |= EPT_A | EPT_D;
+		*ept_entry(pml_eptp, i, 2) |= EPT_A | EPT_D;
 	for (i = 0; i < 16; i++)
-		ept_map(eptp, SEEN + i * PAGE, TARGET + i * PAGE, 1, EPT_RWX);
-	start(eptp | EPTP_AD, l2_write_pages, 8);
+		ept_map(pml_eptp, SEEN + i * PAGE, TARGET + i * PAGE, 1, EPT_RWX);
+	start(pml_eptp | EPTP_AD, fn, arg);
 	l1_control(PROC2_CTL, PROC2_PML, 0);
 	vmwrite(PML_ADDR, pa(pml));
 	vmwrite(PML_INDEX, 511);
+}
+
+static u64 pml_flags(u64 gpa)
+{
+	return *ept_entry(pml_eptp, gpa, 1) & (EPT_A | EPT_D);
+}
+
+static void guest_pml(void)
+{
+	u64 i;
+
+	pml_start(l2_write_pages, 8);
 	L2_DONE();
 	GUEST_ASSERT_EQ(vmread(PML_INDEX), 511 - 8);
 	for (i = 0; i < 8; i++)
@@ -704,18 +724,118 @@ static void guest_pml(void)
 	vmwrite(PML_INDEX, 1);
 	l2_call(l2_write_pages, 12);
 	L2_EXIT(REASON_PML_FULL);
+	GUEST_ASSERT_EQ(vmread(QUALIFICATION), 0);
+	GUEST_ASSERT_EQ(vmread(IDT_EVENT) & EVENT_VALID, 0);
 	GUEST_ASSERT_EQ(vmread(PML_INDEX), 0xffff);
-	GUEST_ASSERT_EQ(*ept_entry(eptp, SEEN + 10 * PAGE, 1) & EPT_D, 0);
+	GUEST_ASSERT_EQ(pml_flags(SEEN + 10 * PAGE) & EPT_D, 0);
 	vmwrite(PML_INDEX, 511);
 	L2_DONE();
 	GUEST_ASSERT_EQ(pml[511], SEEN + 10 * PAGE);
 	GUEST_ASSERT_EQ(pml[510], SEEN + 11 * PAGE);
+	/* one above the last is full, too */
+	vmwrite(PML_INDEX, 512);
+	l2_call(l2_write_pages, 13);
+	L2_EXIT(REASON_PML_FULL);
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 512);
+	GUEST_ASSERT_EQ(pml_flags(SEEN + 12 * PAGE) & EPT_D, 0);
+	/* L1 harvests */
+	*ept_entry(pml_eptp, SEEN + 3 * PAGE, 1) &= ~EPT_D;
+	GUEST_ASSERT_EQ(try_invept(1, pml_eptp | EPTP_AD, 0), VMX_OK);
+	vmwrite(PML_INDEX, 511);
+	l2_call(l2_write_pages, 12);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 510);
+	GUEST_ASSERT_EQ(pml[511], SEEN + 3 * PAGE);
 }
 
 /* The page-modification log of L1. */
 static void test_pml(void)
 {
 	nested_run_with(guest_pml, 0, PROC2_CTL, PROC2_EPT | PROC2_PML);
+}
+
+static void guest_pml_none(void)
+{
+	u64 i;
+
+	/* reading needs no room in the log */
+	pml_start(l2_touch, READ);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 511);
+	GUEST_ASSERT_EQ(pml_flags(SEEN), EPT_A);
+	/* without the control, and without the flags, there is none */
+	l1_control(PROC2_CTL, 0, PROC2_PML);
+	l2_call(l2_write_pages, 2);
+	L2_DONE();
+	GUEST_ASSERT_EQ(pml_flags(SEEN + PAGE), EPT_A | EPT_D);
+	l1_control(PROC2_CTL, PROC2_PML, 0);
+	vmwrite(PML_INDEX, 0xffff);
+	vmwrite(EPTP, pml_eptp);
+	l2_call(l2_write_pages, 4);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 0xffff);
+	GUEST_ASSERT_EQ(pml_flags(SEEN + 3 * PAGE), 0);
+	for (i = 0; i < 512; i++)
+		GUEST_ASSERT_AT(!pml[i], i, pml[i]);
+	/* a log in no memory: L2 writes all the same */
+	vmwrite(EPTP, pml_eptp | EPTP_AD);
+	vmwrite(PML_INDEX, 511);
+	vmwrite(PML_ADDR, 1ull << 31);
+	l2_call(l2_write_pages, 6);
+	L2_DONE();
+	GUEST_ASSERT_EQ(pml_flags(SEEN + 5 * PAGE), EPT_A | EPT_D);
+}
+
+/* What is not logged. */
+static void test_pml_none(void)
+{
+	nested_run_with(guest_pml_none, 0, PROC2_CTL, PROC2_EPT | PROC2_PML);
+}
+
+static void guest_pml_sizes(void)
+{
+	/* L2's tables: the page directory of the window */
+	pml_start(l2_touch, READ);
+	*ept_entry(pml_eptp, window_pd(), 1) &= ~(EPT_A | EPT_D);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 510);
+	GUEST_ASSERT_EQ(pml[511], window_pd());
+	/* of a large page, what was written to in it */
+	map_window(pml_eptp, 2, EPT_RWX);
+	GUEST_ASSERT_EQ(try_invept(1, pml_eptp | EPTP_AD, 0), VMX_OK);
+	l2_call(l2_access_at, 7 * PAGE);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 509);
+	GUEST_ASSERT_EQ(pml[510], SEEN + 7 * PAGE);
+	/* the flag is for all of it */
+	l2_call(l2_access_at, 8 * PAGE);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 509);
+}
+
+/* The walk of L2's tables writes; and a large page has one entry. */
+static void test_pml_sizes(void)
+{
+	nested_run_with(guest_pml_sizes, 0, PROC2_CTL, PROC2_EPT | PROC2_PML);
+}
+
+static void guest_pml_accessed(void)
+{
+	pml_start(l2_touch, READ);
+	vmwrite(PML_INDEX, 0xffff);
+	L2_EXIT(REASON_PML_FULL);
+	GUEST_ASSERT_EQ(pml_flags(SEEN), 0);
+	vmwrite(PML_INDEX, 0);
+	L2_DONE();
+	GUEST_ASSERT_EQ(pml_flags(SEEN), EPT_A);
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 0);
+}
+
+/* To set an accessed flag there has to be room, although nothing is logged. */
+static void test_pml_accessed(void)
+{
+	REQUIRE(ksft_is_emys(), "KVM looks at the index for dirty flags alone");
+	nested_run_with(guest_pml_accessed, 0, PROC2_CTL, PROC2_EPT | PROC2_PML);
 }
 
 /* -- what is under L1's memory --------------------------------------------------------------- */
@@ -938,6 +1058,89 @@ static void test_delivery(void)
 	nested_run_with(guest_delivery, 0, PROC2_CTL, PROC2_EPT);
 }
 
+/* -- what emys does for L2 ------------------------------------------------------------------- */
+
+#define INS_PORT	0x5a0
+
+static void l2_ins(u64 at)
+{
+	u64 count = 4;
+
+	asm volatile("cld; rep insb" : "+D"(at), "+c"(count) : "d"(INS_PORT) : "memory", "cc");
+	GUEST_ASSERT_EQ(count, 0);
+}
+
+/* to the end; the device is asked once, when its answer can be kept */
+static void ins_done(struct vcpu *vcpu)
+{
+	unsigned int asked = 0;
+	u32 got;
+
+	while ((got = vcpu_exit(vcpu)) == KVM_EXIT_IO) {
+		CHECK_EQ(vcpu->run->io.port, INS_PORT);
+		CHECK_EQ(vcpu->run->io.direction, KVM_EXIT_IO_IN);
+		memset((u8 *)vcpu->run + vcpu->run->io.data_offset, 0xa5,
+		       vcpu->run->io.size * vcpu->run->io.count);
+		asked++;
+	}
+	CHECK_EQ(got, EXIT_UCALL);
+	CHECK_EQ(vcpu->uc.cmd, UCALL_DONE);
+	/* KVM asks before it looks */
+	if (ksft_is_emys())
+		CHECK_EQ(asked, 1);
+}
+
+static void guest_ins(void)
+{
+	u64 eptp;
+
+	l1_vmx_on();
+	fill(TARGET, 2);
+	eptp = ept_identity(2);
+	map_window(eptp, 1, EPT_R | EPT_X);
+	start(eptp, l2_ins, SEEN + 0x40);
+	L2_EXIT(REASON_EPT_VIOLATION);
+	GUEST_ASSERT_EQ(vmread(QUALIFICATION) & (Q_WRITE | Q_FETCH), Q_WRITE);
+	GUEST_ASSERT_EQ(vmread(QUALIFICATION) & Q_RIGHTS(EPT_RWX), Q_RIGHTS(EPT_R | EPT_X));
+	/* KVM tells the page */
+	GUEST_ASSERT_EQ(vmread(PHYSICAL_ADDRESS) & ~(PAGE - 1), SEEN);
+	GUEST_ASSERT_EQ(vmread(IDT_EVENT) & EVENT_VALID, 0);
+	map_window(eptp, 1, EPT_RWX);
+	L2_DONE();
+	GUEST_ASSERT_EQ(*(volatile u32 *)(TARGET + 0x40), 0xa5a5a5a5);
+	/* what it is not, it is not as a page fault of L2 either */
+	*ept_entry(eptp, SEEN, 1) |= 1ull << 51;
+	GUEST_ASSERT_EQ(try_invept(1, eptp, 0), VMX_OK);
+	l2_call(l2_ins, SEEN + 0x40);
+	L2_EXIT(REASON_EPT_MISCONFIG);
+	GUEST_ASSERT_EQ(vmread(PHYSICAL_ADDRESS) & ~(PAGE - 1), SEEN);
+}
+
+/* EPT12 forbids a write of an INS that the VMM carries out: an exit to L1, and then it goes on. */
+static void test_ins(void)
+{
+	ins_done(nested_vcpu_with(guest_ins, 0, PROC2_CTL, PROC2_EPT));
+}
+
+static void guest_ins_log(void)
+{
+	pml_start(l2_ins, SEEN + 0x40);
+	vmwrite(PML_INDEX, 0xffff);
+	L2_EXIT(REASON_PML_FULL);
+	GUEST_ASSERT_EQ(pml_flags(SEEN), 0);
+	vmwrite(PML_INDEX, 3);
+	L2_DONE();
+	GUEST_ASSERT_EQ(vmread(PML_INDEX), 2);
+	GUEST_ASSERT_EQ(pml[3], SEEN);
+	GUEST_ASSERT_EQ(*(volatile u32 *)(TARGET + 0x40), 0xa5a5a5a5);
+}
+
+/* And it is logged for L1, or waits for room in the log. */
+static void test_ins_log(void)
+{
+	ins_done(nested_vcpu_with(guest_ins_log, 0, PROC2_CTL, PROC2_EPT | PROC2_PML));
+}
+
 KSFT_MAIN(
 	{ "ept: rights of a leaf", test_rights },
 	{ "ept: rights of all levels", test_and },
@@ -952,6 +1155,11 @@ KSFT_MAIN(
 	{ "ept: EPTP switching", test_vmfunc },
 	{ "ept: EPTP switching, flags", test_vmfunc_flags },
 	{ "ept: page-modification log", test_pml },
+	{ "ept: what the log has not", test_pml_none },
+	{ "ept: log of walks and large pages", test_pml_sizes },
+	{ "ept: accessed flags and a full log", test_pml_accessed },
+	{ "ept: the VMM's accesses", test_ins },
+	{ "ept: the VMM's accesses, log", test_ins_log },
 	{ "ept: MMIO of L1", test_mmio },
 	{ "ept: dirty log", test_dirty },
 	{ "ept: dirty log, no more than written", test_dirty_exact },

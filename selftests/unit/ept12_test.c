@@ -480,6 +480,102 @@ static void test_self(void)
 	expect_eq(memory[1][0], 0x1000 | EPT_RWX | EPT_A | EPT_D);
 }
 
+static int log_ret, log_asked, log_counted;
+static bool log_dirty;
+
+static int log_write(void *ctx, u64 gpa2, bool dirty)
+{
+	expect(ctx == memory, "context lost");
+	expect_eq(gpa2, GPA2);
+	/* Before the first flag */
+	expect_eq(writes, 0);
+	log_asked++;
+	log_dirty = dirty;
+	return log_ret;
+}
+
+static void logged(void *ctx)
+{
+	expect(ctx == memory, "context lost");
+	expect_eq(flags_of(1), fail_write ? 0 : EPT_A | EPT_D);
+	log_counted++;
+}
+
+static int walk_log(u64 eptp, u32 access)
+{
+	static const struct ept12_ops log_ops = {
+		.read8 = read8, .cmpxchg8 = cmpxchg8, .log = log_write, .logged = logged,
+	};
+
+	writes = 0;
+	log_asked = 0;
+	log_counted = 0;
+	memset(&out, 0x55, sizeof(out));
+	return ept12_walk(&fmt, eptp, GPA2, access, &log_ops, memory, &out);
+}
+
+static void expect_log(int asked, bool dirty, int counted)
+{
+	expect_eq(log_asked, asked);
+	if (asked)
+		expect_eq(log_dirty, dirty);
+	expect_eq(log_counted, counted);
+}
+
+static void test_log(void)
+{
+	int level;
+
+	log_ret = 0;
+	make();
+	/* Looks, and walks without flags, need none */
+	expect_eq(walk_log(EPTP | AD, 0), EPT12_OK);
+	expect_log(0, false, 0);
+	expect_eq(walk_log(EPTP, EPT_W), EPT12_OK);
+	expect_log(0, false, 0);
+	/* A read needs room, a write counts, once */
+	expect_eq(walk_log(EPTP | AD, EPT_R), EPT12_OK);
+	expect_log(1, false, 0);
+	expect_eq(walk_log(EPTP | AD, EPT_R), EPT12_OK);
+	expect_log(0, false, 0);
+	expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_OK);
+	expect_log(1, true, 1);
+	expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_OK);
+	expect_log(0, false, 0);
+	/* One accessed flag is enough to ask */
+	for (level = 1; level <= 4; level++) {
+		*entry(level) &= ~EPT_A;
+		expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_OK);
+		expect_log(1, false, 0);
+	}
+	/* What is refused is not logged */
+	make();
+	*entry(2) &= ~EPT_W;
+	expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_VIOLATION);
+	expect_log(0, false, 0);
+	/* Full: nothing is set */
+	make();
+	log_ret = EPT12_LOG_FULL;
+	expect_eq(walk_log(EPTP | AD, EPT_R), EPT12_LOG_FULL);
+	expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_LOG_FULL);
+	expect_log(1, true, 0);
+	expect_eq(writes, 0);
+	/* An entry that changes meanwhile: asked again, counted when it is done */
+	log_ret = 0;
+	steal = entry_at(1);
+	expect_eq(walk_log(EPTP | AD, EPT_W), -EAGAIN);
+	expect_log(1, true, 0);
+	steal = 0;
+	*entry(1) |= EPT_W;
+	expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_OK);
+	expect_log(1, true, 1);
+	/* Where the flag cannot be kept, L1 knows by the log */
+	make();
+	fail_write = -EFAULT;
+	expect_eq(walk_log(EPTP | AD, EPT_W), EPT12_OK);
+	expect_log(1, true, 1);
+}
+
 static struct ept12_tables tables;
 
 static int read_table(void *ctx, u64 gpa1, u64 *table)
@@ -569,6 +665,7 @@ static const struct tap_test tests[] = {
 	{ "tables in read-only memory", test_read_only_tables },
 	{ "tables that change under the walk", test_stolen },
 	{ "tables that name themselves", test_self },
+	{ "a log of what is written", test_log },
 	{ "looks at many addresses", test_look },
 };
 
