@@ -172,6 +172,8 @@ struct revalidation {
 	u64 eptp;
 	struct ept12_format format;
 	struct ept12_tables tables;
+	u64 gpa2;			/* of the look before, whose leaf is */
+	struct ept12_walk walk;		/* this; level 0: none */
 };
 
 static int read_table(void *ctx, u64 gpa1, u64 *entry)
@@ -185,12 +187,21 @@ static int read_table(void *ctx, u64 gpa1, u64 *entry)
 static int look(void *ctx, u64 gpa2, struct mem_derived_leaf *now)
 {
 	struct revalidation *re = ctx;
-	struct ept12_walk w;
+	struct ept12_walk *w = &re->walk;
+	u64 mask;
 
-	if (ept12_look(&re->format, re->eptp, gpa2, &re->tables, read_table, re->vcpu, &w) !=
-	    EPT12_OK || !w.accessed)
+	if (w->level && !((gpa2 ^ re->gpa2) >> ept_level_shift(w->level))) {
+		mask = ept_level_size(w->level) - 1;
+		w->gpa1 = (w->gpa1 & ~mask) | (gpa2 & mask);
+	} else if (ept12_look(&re->format, re->eptp, gpa2, &re->tables, read_table, re->vcpu,
+			      w) != EPT12_OK) {
+		w->level = 0;
 		return -ENOENT;
-	leaf_of(&w, now);
+	}
+	re->gpa2 = gpa2;
+	if (!w->accessed)
+		return -ENOENT;
+	leaf_of(w, now);
 	return 0;
 }
 
@@ -205,6 +216,7 @@ static int revalidate(struct emys_vcpu *vcpu, struct mem_derived *d)
 	}
 	re->vcpu = vcpu;
 	re->eptp = d->key;
+	re->walk.level = 0;
 	format_of(vcpu, &re->format);
 	ept12_tables_init(&re->tables);
 	r = mem_derived_revalidate(d, look, re);
