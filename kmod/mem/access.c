@@ -96,8 +96,22 @@ static int copy(struct emys_vm *vm, u64 gpa, void *dst, const void *src, size_t 
 	return err ? -EFAULT : 0;
 }
 
+/* What walks of page tables read: one entry, that is in one slot. */
+static int read_entry8(struct emys_vm *vm, u64 gpa, u64 *val)
+{
+	struct emys_mem *mem = &vm->mem;
+	int idx = srcu_read_lock(&mem->srcu);
+	const struct mem_slot *slot = mem_slot_find(mem_slots(mem), gpa >> PAGE_SHIFT);
+	int err = slot ? read_slot(slot, gpa, val, sizeof(*val)) : -EFAULT;
+
+	srcu_read_unlock(&mem->srcu, idx);
+	return err ? -EFAULT : 0;
+}
+
 int mem_read(struct emys_vm *vm, u64 gpa, void *dst, size_t len)
 {
+	if (len == sizeof(u64) && IS_ALIGNED(gpa, sizeof(u64)))
+		return read_entry8(vm, gpa, dst);
 	return copy(vm, gpa, dst, NULL, len);
 }
 
