@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* exits/cpu: HLT, PAUSE, RDPMC, WBINVD, INVD, INVLPG, VMCALL, VMX, shutdown */
+/* exits/cpu: HLT, PAUSE, RDPMC, WBINVD, INVD, INVLPG, VMCALL, VMX, SYSCALL, shutdown */
+#include <sched.h>
+#include <stdbool.h>
+#include <unistd.h>
+
 #include "vmm.h"
 
 static volatile u64 nmis;
@@ -366,6 +370,104 @@ static void test_host_aux(void)
 	vcpu_done(vcpu);
 }
 
+/* Two targets of SYSCALL: EDX tells which, EAX and ESI its CS and SS, RBX its RFLAGS. */
+asm(".text\n"
+    ".globl cpu_syscall_a, cpu_syscall_b\n"
+    "cpu_syscall_a: mov $0xa, %edx\n"
+    "	jmp 1f\n"
+    "cpu_syscall_b: mov $0xb, %edx\n"
+    "1:	pushfq\n"
+    "	pop %rbx\n"
+    "	mov %cs, %eax\n"
+    "	mov %ss, %esi\n"
+    "	mov $0x10, %edi\n"
+    "	mov %edi, %ss\n"
+    "	push $0x08\n"
+    "	push %rcx\n"
+    "	lretq\n");
+extern const char cpu_syscall_a[], cpu_syscall_b[];
+
+static const struct {
+	const char *entry;
+	u64 name, cs, mask, aux;
+} syscalls[] = {
+	{ cpu_syscall_a, 0xa, SEL_CODE64, X86_DF, 0x1234 },
+	{ cpu_syscall_b, 0xb, SEL_UCODE64, X86_AC, 0x5678 },
+};
+
+#define SYSCALL_ROUNDS	20
+
+static void check_syscall(u64 which, u64 round)
+{
+	u64 cs, ss, flags, name;
+
+	asm volatile("pushfq\n"
+		     "pushfq\n"
+		     "orl %[set], (%%rsp)\n"
+		     "popfq\n"
+		     "syscall\n"
+		     "popfq\n"
+		     : "=a"(cs), "=b"(flags), "=d"(name), "=S"(ss)
+		     : [set] "i"(X86_DF | X86_AC)
+		     : "rcx", "rdi", "r11", "memory", "cc");
+	GUEST_ASSERT_AT(name == syscalls[which].name, round, name);
+	GUEST_ASSERT_AT((u16)cs == syscalls[which].cs, round, cs);
+	GUEST_ASSERT_AT((u16)ss == syscalls[which].cs + 8, round, ss);
+	GUEST_ASSERT_AT((flags & (X86_DF | X86_AC)) ==
+			((X86_DF | X86_AC) & ~syscalls[which].mask), round, flags);
+}
+
+static void guest_syscall(u64 which)
+{
+	bool has_aux = !try_wrmsr(MSR_TSC_AUX, syscalls[which].aux);
+	u32 a, b, c, d, i, lo, hi, aux;
+
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | X86_EFER_SCE);
+	wrmsr(MSR_STAR, syscalls[which].cs << 32);
+	wrmsr(MSR_LSTAR, (uintptr_t)syscalls[which].entry);
+	wrmsr(MSR_FMASK, syscalls[which].mask);
+	for (i = 0; i < SYSCALL_ROUNDS; i++) {
+		GUEST_SYNC(i);
+		check_syscall(which, i);
+		if (has_aux) {
+			asm volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(aux));
+			GUEST_ASSERT_AT(aux == syscalls[which].aux, i, aux);
+		}
+		/* and after an exit that the kernel finishes */
+		cpuid(0, 0, &a, &b, &c, &d);
+		check_syscall(which, i);
+	}
+}
+
+/*
+ * SYSCALL goes where the guest's own MSRs say, and RDTSCP gives the guest's TSC_AUX, after exits to
+ * a VMM that made system calls and slept, with another guest's values on the CPU in between.
+ */
+static void test_syscall(void)
+{
+	struct vcpu *vcpu[ARRAY_SIZE(syscalls)];
+	cpu_set_t cpus;
+	u64 i, n;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	CHECK_OK(sched_setaffinity(0, sizeof(cpus), &cpus));
+	for (n = 0; n < ARRAY_SIZE(vcpu); n++) {
+		vcpu[n] = vcpu_add(vm_create(), 0);
+		vcpu_call(vcpu[n], guest_syscall, n);
+	}
+	for (i = 0; i < SYSCALL_ROUNDS; i++) {
+		for (n = 0; n < ARRAY_SIZE(vcpu); n++) {
+			vcpu_sync(vcpu[n], i);
+			CHECK(getppid() > 0);
+			if (i & 1)
+				usleep(1000);
+		}
+	}
+	for (n = 0; n < ARRAY_SIZE(vcpu); n++)
+		vcpu_done(vcpu[n]);
+}
+
 KSFT_MAIN(
 	{ "cpu: HLT without an irqchip", test_hlt },
 	{ "cpu: HLT in the kernel", test_hlt_kernel },
@@ -379,4 +481,5 @@ KSFT_MAIN(
 	{ "cpu: descriptor tables and UMIP", test_tables },
 	{ "cpu: RDTSC and RDTSCP", test_rdtsc },
 	{ "cpu: the host keeps its TSC_AUX", test_host_aux },
+	{ "cpu: SYSCALL and RDTSCP of two guests", test_syscall },
 )
