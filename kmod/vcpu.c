@@ -136,6 +136,8 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 		return true;
 	if (ev->exception.pending || ev->exception.injected)
 		return true;
+	if (unlikely(vcpu->vmx.l2) && nested_timer_expired(vcpu))
+		return true;
 	if (!vcpu->lapic)
 		return false;
 	if (READ_ONCE(vcpu->lapic->events) && !nested_init_blocked(vcpu))
@@ -164,10 +166,14 @@ static void vcpu_block(struct emys_vcpu *vcpu)
 {
 	/* Read lazily from the VMCS, which a sleeper cannot: have it now. */
 	vmx_interrupt_allowed(vcpu);
+	if (unlikely(vcpu->vmx.l2))
+		nested_sleep_begins(vcpu);
 	rcuwait_wait_event(&vcpu->wait,
 			   emys_vcpu_runnable(vcpu) || signal_pending(current) ||
 			   (READ_ONCE(vcpu->requests) & ~BIT(EMYS_REQ_EVENT)),
 			   TASK_INTERRUPTIBLE);
+	if (unlikely(vcpu->vmx.l2))
+		nested_sleep_ends(vcpu);
 }
 
 /* Not running: HLT, or an AP before its SIPI. EMYS_RESUME: look again. */

@@ -64,6 +64,8 @@ int nested_vcpu_init(struct emys_vcpu *vcpu)
 		return -ENOMEM;
 	n->caps = caps_max;
 	n->ptr = NESTED_NO_VMCS;
+	n->vcpu = vcpu;
+	nested_timer_init(n);
 	vcpu->nested = n;
 	return 0;
 }

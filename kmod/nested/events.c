@@ -6,6 +6,10 @@
 #include "../emys.h"
 #include "internal.h"
 
+/* "Pending Debug Exceptions" */
+#define PENDING_BREAKPOINT	BIT(12)
+#define PENDING_STEP		BIT(14)
+
 bool nested_interrupt_exits(const struct emys_vcpu *vcpu)
 {
 	return n12_pin(vcpu->nested->v12, PIN_BASED_EXT_INTR_MASK);
@@ -65,13 +69,6 @@ static bool init_waits(const struct emys_vcpu *vcpu)
 	return vcpu->lapic && READ_ONCE(vcpu->lapic->events);
 }
 
-static bool timer_expired(struct emys_vcpu *vcpu)
-{
-	const struct nested_vcpu *n = vcpu->nested;
-
-	return n->timer_on && nested_timer_now(vcpu) >= n->timer_deadline;
-}
-
 /* Is something here that is a VM exit to L1? */
 static bool exit_waits(struct emys_vcpu *vcpu)
 {
@@ -89,6 +86,28 @@ static bool delivery_open(const struct emys_vcpu *vcpu)
 
 	return vcpu->nested->entry_pending || ev->exception.injected || ev->interrupt.injected ||
 	       ev->nmi_injected;
+}
+
+/* A trap of the last instruction's, which the CPU delivers: MOV to SS and POP SS put it off. */
+static bool debug_trap_waits(struct emys_vcpu *vcpu)
+{
+	u64 pending;
+
+	vmx_vmcs_get(vcpu);
+	pending = vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS);
+	vmx_vmcs_put(vcpu);
+	return (pending & (PENDING_BREAKPOINT | PENDING_STEP)) &&
+	       !(vmx_intr_shadow(vcpu) & GUEST_INTR_STATE_MOV_SS);
+}
+
+/* Is there what L2 has to see before interrupts, NMIs and the timer are looked at? */
+static bool l2_comes_first(struct emys_vcpu *vcpu)
+{
+	if (delivery_open(vcpu))
+		return true;
+	if (exception_waits(vcpu))
+		return false;
+	return vcpu->ev.exception.pending || debug_trap_waits(vcpu);
 }
 
 static void exit_for_exception(struct emys_vcpu *vcpu)
@@ -146,7 +165,7 @@ static bool take_exit(struct emys_vcpu *vcpu)
 
 	if (exception_waits(vcpu)) {
 		exit_for_exception(vcpu);
-	} else if (timer_expired(vcpu)) {
+	} else if (nested_timer_expired(vcpu)) {
 		forget_exit(vcpu);
 		nested_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
 	} else if (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) {
@@ -169,7 +188,7 @@ void nested_accept_events(struct emys_vcpu *vcpu)
 		clear_bit(LAPIC_EV_SIPI, &l->events);
 		return;
 	}
-	if (delivery_open(vcpu))
+	if (delivery_open(vcpu) || vcpu->ev.exception.pending)
 		return;
 	/* One that waits for a SIPI is where an INIT would bring it. */
 	if (test_and_clear_bit(LAPIC_EV_INIT, &l->events) && !waits) {
@@ -196,7 +215,8 @@ int nested_before_section(struct emys_vcpu *vcpu)
 
 	/* What was refused before is over, by the VMM's KVM_TRANSLATE say. */
 	vcpu->nested->refused.reason = 0;
-	if (!delivery_open(vcpu) && take_exit(vcpu))
+	if ((exit_waits(vcpu) || nested_timer_expired(vcpu)) && !l2_comes_first(vcpu) &&
+	    take_exit(vcpu))
 		return EMYS_RESUME;
 	if (nested_pages_valid(vcpu))
 		return EMYS_RESUME;
@@ -215,27 +235,16 @@ int nested_before_section(struct emys_vcpu *vcpu)
 	return EMYS_RESUME;
 }
 
-/* What is left of the VMX-preemption timer, which L2's own CPU counts down. */
-static void load_timer(struct emys_vcpu *vcpu)
-{
-	struct nested_vcpu *n = vcpu->nested;
-	u64 now = nested_timer_now(vcpu);
-	u64 left = now < n->timer_deadline ? n->timer_deadline - now : 0;
-
-	vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, min_t(u64, left, U32_MAX));
-}
-
 bool nested_before_entry(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;
 
 	if (!nested_pages_valid(vcpu))
 		return false;
-	if (n->timer_on)
-		load_timer(vcpu);
+	nested_timer_load(vcpu);
 	if (!vcpu->vmx.events_check || !exit_waits(vcpu))
 		return true;
-	if (!delivery_open(vcpu))
+	if (!l2_comes_first(vcpu))
 		return false;
 	/* After the delivery, before L2's next instruction: an interrupt of the host's is there. */
 	n->exit_put_off = true;

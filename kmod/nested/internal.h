@@ -147,6 +147,10 @@ void nested_rare_load(struct emys_vcpu *vcpu);
 void nested_rare_save(struct emys_vcpu *vcpu);
 void nested_rare_changes(struct emys_vcpu *vcpu);
 
+/* timer.c. load: vmcs02, which is current, is told what is left. */
+void nested_timer_init(struct nested_vcpu *n);
+void nested_timer_load(struct emys_vcpu *vcpu);
+
 /* whose.c: may an exit be done with interrupts off? */
 bool nested_exit_is_quick(const struct vmcs12 *v);
 /* Would this exception be an exit to L1? @error: 0 when it has none. */

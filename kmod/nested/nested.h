@@ -20,6 +20,7 @@
 #ifndef _EMYS_NESTED_H
 #define _EMYS_NESTED_H
 
+#include <linux/hrtimer.h>
 #include <linux/types.h>
 
 #include "caps.h"
@@ -62,6 +63,8 @@ struct nested_vcpu {
 	bool apic_changed;		/* of L1's APIC, to be told to vmcs01 */
 	bool timer_on;			/* the VMX-preemption timer counts */
 	u64 timer_deadline;		/* in its units, of L1's TSC */
+	struct hrtimer timer_wake;	/* ends the sleep of an L2 that halts */
+	struct emys_vcpu *vcpu;		/* (c) */
 	u16 vpid12;			/* that vmcs02's VPID stands for */
 	struct nested_page pages[NESTED_PAGES];
 	s64 pages_seq;			/* mem.zap_seq when they were looked up */
@@ -151,6 +154,13 @@ int nested_before_section(struct emys_vcpu *vcpu);
 void nested_accept_events(struct emys_vcpu *vcpu);
 /* L2 wakes from HLT: an exit that woke it finds it halted. May sleep. */
 void nested_halt_ends(struct emys_vcpu *vcpu);
+/*
+ * With vmx->l2, around the sleep in HLT or wait-for-SIPI: the VMX-preemption timer wakes by a
+ * request. expired: it has, which ends HLT.
+ */
+void nested_sleep_begins(struct emys_vcpu *vcpu);
+void nested_sleep_ends(struct emys_vcpu *vcpu);
+bool nested_timer_expired(const struct emys_vcpu *vcpu);
 /* Before each entry of the section: false, nested_before_section() has something to do. */
 bool nested_before_entry(struct emys_vcpu *vcpu);
 /* The CPU has entered L2, and whatever was to be delivered is the business of the exit. */
