@@ -136,7 +136,8 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 		return true;
 	if (ev->exception.pending || ev->exception.injected)
 		return true;
-	if (unlikely(vcpu->vmx.l2) && nested_timer_expired(vcpu))
+	if (unlikely(vcpu->vmx.l2) &&
+	    (nested_timer_expired(vcpu) || nested_virtual_interrupt(vcpu)))
 		return true;
 	if (!vcpu->lapic)
 		return false;
@@ -166,8 +167,10 @@ static void vcpu_block(struct emys_vcpu *vcpu)
 {
 	/* Read lazily from the VMCS, which a sleeper cannot: have it now. */
 	vmx_interrupt_allowed(vcpu);
-	if (unlikely(vcpu->vmx.l2))
+	if (unlikely(vcpu->vmx.l2)) {
+		nested_before_halt(vcpu);
 		nested_sleep_begins(vcpu);
+	}
 	rcuwait_wait_event(&vcpu->wait,
 			   emys_vcpu_runnable(vcpu) || signal_pending(current) ||
 			   (READ_ONCE(vcpu->requests) & ~BIT(EMYS_REQ_EVENT)),
@@ -185,8 +188,8 @@ static void vcpu_idle(struct emys_vcpu *vcpu)
 	vcpu_block(vcpu);
 	emys_vcpu_accept_events(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && emys_vcpu_runnable(vcpu)) {
-		if (unlikely(vcpu->vmx.l2))
-			nested_halt_ends(vcpu);
+		if (unlikely(vcpu->vmx.l2) && !nested_halt_ends(vcpu))
+			return;
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		vcpu->stats.halt_wakeups++;
 		emys_vcpu_request(vcpu, EMYS_REQ_EVENT);

@@ -16,10 +16,7 @@ MODULE_PARM_DESC(nested, "Let guests be hypervisors: offer VMX in their CPUID (d
 static struct nested_caps caps_max __ro_after_init;
 
 /* Of the CPU's, but not offered: emys does not give them to L2. */
-#define PROC2_WITHHELD	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
-			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
-			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
-			 SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_SHADOW_VMCS)
+#define PROC2_WITHHELD	(SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_SHADOW_VMCS)
 #define ENTRY_WITHHELD	(VM_ENTRY_LOAD_BNDCFGS | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 #define EXIT_WITHHELD	(VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
 
@@ -38,7 +35,6 @@ int __init nested_init(void)
 	caps_max.proc2.may &= ~PROC2_WITHHELD;
 	caps_max.entry.may &= ~ENTRY_WITHHELD;
 	caps_max.exit.may &= ~EXIT_WITHHELD;
-	caps_max.pin.may &= ~PIN_BASED_POSTED_INTR;
 	caps_max.misc &= ~NESTED_MISC_SHUTDOWN;
 	return nested_shadow_init();
 }
@@ -125,6 +121,7 @@ void nested_vmx_off(struct emys_vcpu *vcpu)
 	nested_ept_put(vcpu);
 	if (atomic_dec_and_test(&vcpu->vm->nested_on))
 		mem_derived_forget(vcpu->vm);
+	vmx_apic_access_without(vcpu, false);
 	vmx_vmcs_free(&n->vmcs02);
 	free_page((unsigned long)n->v12);
 	n->v12 = NULL;

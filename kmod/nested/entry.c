@@ -79,6 +79,9 @@ static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_DESC | \
 			 SECONDARY_EXEC_ENABLE_VMFUNC | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_WBINVD_EXITING | \
 			 SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING)
 #define PROC2_L0	(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST | \
@@ -94,8 +97,14 @@ static bool load_proc2(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	exec2 = (vcpu->vmx.vmcs01.exec2 & PROC2_L0) | (vmcs12_proc2(v) & PROC2_L1);
 	if (!vmcs->vpid)
 		exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
-	/* An L2 that L1 lets at its own APIC finds it where L1 does. */
-	exec2 |= vcpu->vmx.vmcs01.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	/*
+	 * An L2 that L1 lets at its own APIC finds it where L1 does. With a virtual-APIC page the
+	 * CPU would answer from there: then these accesses have to be EPT violations.
+	 */
+	if (!n12_proc(v, CPU_BASED_TPR_SHADOW))
+		exec2 |= vcpu->vmx.vmcs01.exec2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	else if (!vcpu->nested->ept02 && !n12_proc2(v, SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES))
+		vmx_apic_access_without(vcpu, true);
 	if (exec2 == vmcs->exec2)
 		return false;
 	vmcs->exec2 = exec2;
@@ -110,6 +119,7 @@ static void load_steady_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 
 	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin |
 		     (v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER));
+	nested_apic_controls(vcpu);
 	nested_pages_load(vcpu);
 	if (n12_proc(v, CPU_BASED_TPR_SHADOW))
 		vmcs_write32(TPR_THRESHOLD, v->tpr_threshold);
@@ -137,6 +147,7 @@ static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 		load_steady_controls(vcpu, v);
 	else
 		nested_merge_msr_bitmap(vcpu);
+	nested_apic_load(vcpu);
 	n->controls_02 = true;
 	n->tsc_offset_02 = vcpu->vmx.tsc_offset;
 	/* The CPU tells one address space of L2 from another by VPID alone. */

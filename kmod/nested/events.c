@@ -22,13 +22,17 @@ bool nested_nmi_exits(const struct emys_vcpu *vcpu)
 
 static bool interrupt_waits(struct emys_vcpu *vcpu)
 {
+	int vector;
+
 	if (!vcpu->lapic)
 		return vcpu->vmx.user_irq_valid || vcpu->ev.interrupt.waiting;
-	return vcpu->ev.interrupt.waiting ||
-	       (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm)) || lapic_poll(vcpu, NULL) >= 0;
+	if (vcpu->ev.interrupt.waiting || (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm)))
+		return true;
+	vector = lapic_poll(vcpu, NULL);
+	return vector >= 0 && !nested_is_notification(vcpu, vector);
 }
 
-/* Take it from its source, as the CPU's acknowledge cycle. */
+/* Take it from its source, as the CPU's acknowledge cycle. -1: it is none any more. */
 static int take_interrupt(struct emys_vcpu *vcpu)
 {
 	int vector;
@@ -44,8 +48,9 @@ static int take_interrupt(struct emys_vcpu *vcpu)
 	if (lapic_accepts_pic(vcpu) && pic_pending(vcpu->vm))
 		return pic_ack(vcpu->vm);
 	vector = lapic_poll(vcpu, NULL);
-	if (vector >= 0)
-		lapic_ack(vcpu, vector);
+	if (vector < 0 || nested_is_notification(vcpu, vector))
+		return -1;
+	lapic_ack(vcpu, vector);
 	return vector;
 }
 
@@ -203,10 +208,41 @@ void nested_accept_events(struct emys_vcpu *vcpu)
 	}
 }
 
-void nested_halt_ends(struct emys_vcpu *vcpu)
+/* As nested_pages_get(), where it is needed. */
+static int renew_pages(struct emys_vcpu *vcpu)
 {
-	if (!delivery_open(vcpu))
-		take_exit(vcpu);
+	int r;
+
+	if (nested_pages_valid(vcpu))
+		return 0;
+	r = nested_pages_get(vcpu);
+	if (r)
+		return r;
+	vmx_vmcs_get(vcpu);
+	nested_pages_load(vcpu);
+	vmx_vmcs_put(vcpu);
+	return 0;
+}
+
+void nested_before_halt(struct emys_vcpu *vcpu)
+{
+	/* What cannot be had is told when L2 is to run. */
+	renew_pages(vcpu);
+	/* Read from the VMCS, which a sleeper cannot. */
+	nested_virtual_interrupt(vcpu);
+}
+
+bool nested_halt_ends(struct emys_vcpu *vcpu)
+{
+	int r;
+
+	if (delivery_open(vcpu))
+		return true;
+	r = renew_pages(vcpu);
+	if (r)
+		return r != -EAGAIN;
+	nested_take_posted(vcpu);
+	return take_exit(vcpu) || emys_vcpu_runnable(vcpu);
 }
 
 int nested_before_section(struct emys_vcpu *vcpu)
@@ -218,21 +254,14 @@ int nested_before_section(struct emys_vcpu *vcpu)
 	if ((exit_waits(vcpu) || nested_timer_expired(vcpu)) && !l2_comes_first(vcpu) &&
 	    take_exit(vcpu))
 		return EMYS_RESUME;
-	if (nested_pages_valid(vcpu))
-		return EMYS_RESUME;
-	r = nested_pages_get(vcpu);
+	r = renew_pages(vcpu);
 	/* Memory that L1 gave the CPU is gone: there is no going on with it. */
 	if (r == -EFAULT)
 		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 	/* The host is busy with a page: no entry, and the next round asks again. */
 	if (r == -EAGAIN)
 		return EMYS_RESUME;
-	if (r)
-		return r;
-	vmx_vmcs_get(vcpu);
-	nested_pages_load(vcpu);
-	vmx_vmcs_put(vcpu);
-	return EMYS_RESUME;
+	return r ? r : EMYS_RESUME;
 }
 
 bool nested_before_entry(struct emys_vcpu *vcpu)
@@ -242,7 +271,10 @@ bool nested_before_entry(struct emys_vcpu *vcpu)
 	if (!nested_pages_valid(vcpu))
 		return false;
 	nested_timer_load(vcpu);
-	if (!vcpu->vmx.events_check || !exit_waits(vcpu))
+	if (!vcpu->vmx.events_check)
+		return true;
+	nested_take_posted(vcpu);
+	if (!exit_waits(vcpu))
 		return true;
 	if (!l2_comes_first(vcpu))
 		return false;
@@ -257,6 +289,7 @@ void nested_entered(struct emys_vcpu *vcpu)
 	struct nested_vcpu *n = vcpu->nested;
 
 	n->entry_pending = false;
+	n->status_read = false;
 	vcpu->vmx.inject_raw = false;
 	if (n->exit_put_off) {
 		n->exit_put_off = false;

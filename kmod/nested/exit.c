@@ -48,6 +48,7 @@ static void save_guest(struct emys_vcpu *vcpu, struct vmcs12 *v)
 	v->guest_interruptibility_info = vmx_intr_shadow(vcpu);
 	v->guest_activity_state = activity(vcpu);
 	save_controls(vcpu, v);
+	nested_apic_save(vcpu, v);
 	if ((vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT) && vmcs12_pae(v)) {
 		v->guest_pdptr0 = vmcs_read64(GUEST_PDPTR0);
 		v->guest_pdptr1 = vmcs_read64(GUEST_PDPTR1);

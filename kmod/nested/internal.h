@@ -180,6 +180,18 @@ bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size);
 /* vmfunc.c: VMFUNC of L2. As vmx_handle_exit(); may sleep. */
 int nested_handle_vmfunc(struct emys_vcpu *vcpu);
 
+/*
+ * apic.c, vmcs02 current: the virtual APIC's controls of vmcs12 into it; its state, and what became
+ * of that.
+ */
+void nested_apic_controls(struct emys_vcpu *vcpu);
+void nested_apic_load(struct emys_vcpu *vcpu);
+void nested_apic_save(struct emys_vcpu *vcpu, struct vmcs12 *v);
+/* The APIC's MSRs in vmcs02's bitmap, whose controls are there. */
+void nested_apic_msrs(struct emys_vcpu *vcpu);
+/* For L1's APIC: is @vector no exit but says that something is posted? -1 is none. */
+bool nested_is_notification(const struct emys_vcpu *vcpu, int vector);
+
 /* ept02.c: the EPT02 of vmcs12's EPTP, if it has one. get: -errno. May sleep. */
 int nested_ept_get(struct emys_vcpu *vcpu);
 void nested_ept_put(struct emys_vcpu *vcpu);

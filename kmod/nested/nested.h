@@ -39,7 +39,8 @@ struct nested_page {
 enum nested_rare { NESTED_RARE_12, NESTED_RARE_BOTH, NESTED_RARE_02 };
 
 enum {
-	NESTED_MSR_BITMAP, NESTED_IO_A, NESTED_IO_B, NESTED_VAPIC, NESTED_APIC_ACCESS, NESTED_PAGES
+	NESTED_MSR_BITMAP, NESTED_IO_A, NESTED_IO_B, NESTED_VAPIC, NESTED_APIC_ACCESS,
+	NESTED_POSTED, NESTED_PAGES
 };
 
 /* [V] all of it. There is one for each vCPU when the module parameter is on. */
@@ -66,6 +67,8 @@ struct nested_vcpu {
 	struct hrtimer timer_wake;	/* ends the sleep of an L2 that halts */
 	struct emys_vcpu *vcpu;		/* (c) */
 	u16 vpid12;			/* that vmcs02's VPID stands for */
+	bool status_read;		/* since L2 ran: */
+	u16 status;			/* its guest interrupt status, SVI and RVI */
 	struct nested_page pages[NESTED_PAGES];
 	s64 pages_seq;			/* mem.zap_seq when they were looked up */
 	u64 l1_debugctl;		/* of L1 at the entry, for an L2 that shares it */
@@ -152,8 +155,20 @@ int nested_before_section(struct emys_vcpu *vcpu);
  * back and loses a SIPI; while L2 runs they are VM exits. May sleep.
  */
 void nested_accept_events(struct emys_vcpu *vcpu);
-/* L2 wakes from HLT: an exit that woke it finds it halted. May sleep. */
-void nested_halt_ends(struct emys_vcpu *vcpu);
+/* L2 is halted, and about to sleep. May sleep. */
+void nested_before_halt(struct emys_vcpu *vcpu);
+/*
+ * What ends L2's HLT is here. False: it was a notification of posted interrupts, of which none is
+ * for now, and L2 stays halted. An exit that wakes L2 finds it halted. May sleep.
+ */
+bool nested_halt_ends(struct emys_vcpu *vcpu);
+/*
+ * With vmx->l2: what L1's APIC has been notified of is posted to L2. False: not while L1's memory
+ * has to be looked up. In the section or not.
+ */
+bool nested_take_posted(struct emys_vcpu *vcpu);
+/* With vmx->l2: does an interrupt in L2's virtual APIC, which may be delivered now, end its HLT? */
+bool nested_virtual_interrupt(struct emys_vcpu *vcpu);
 /*
  * With vmx->l2, around the sleep in HLT or wait-for-SIPI: the VMX-preemption timer wakes by a
  * request. expired: it has, which ends HLT.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pages of L1's that are in use while L2 runs: bitmaps, the virtual-APIC and the APIC-access page.
+ * Pages of L1's that are in use while L2 runs: bitmaps, the virtual-APIC and the APIC-access page,
+ * the descriptor of posted interrupts.
  *
  * They are held by reference, so nobody merges them or gives them to others, and looked up again
  * when anything was taken from EPT01 since: then L1's address may have another page.
@@ -30,6 +31,9 @@ static bool wanted(const struct vmcs12 *v, int i, u64 *gpa)
 	case NESTED_APIC_ACCESS:
 		*gpa = v->apic_access_addr;
 		return n12_proc2(v, SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	case NESTED_POSTED:
+		*gpa = v->posted_intr_desc_addr & PAGE_MASK;
+		return n12_pin(v, PIN_BASED_POSTED_INTR);
 	}
 	return false;
 }
@@ -41,10 +45,14 @@ static void put_page_of(struct emys_vcpu *vcpu, struct nested_page *p)
 	p->page = NULL;
 }
 
-/* The bitmaps are only read: where there is no memory all bits read as ones, as on a CPU. */
+/*
+ * The bitmaps are only read: where there is no memory all bits read as ones, as on a CPU. The
+ * descriptor is not looked at before a notification comes.
+ */
 static bool may_be_absent(int i)
 {
-	return i == NESTED_MSR_BITMAP || i == NESTED_IO_A || i == NESTED_IO_B;
+	return i == NESTED_MSR_BITMAP || i == NESTED_IO_A || i == NESTED_IO_B ||
+	       i == NESTED_POSTED;
 }
 
 int nested_pages_get(struct emys_vcpu *vcpu)
@@ -193,6 +201,7 @@ void nested_merge_msr_bitmap(struct emys_vcpu *vcpu)
 		merge_word(map02, map01, map12, passed[i].word, passed[i].bits);
 		merge_word(map02, map01, map12, passed[i].word + WRITES, passed[i].bits);
 	}
+	nested_apic_msrs(vcpu);
 }
 
 void nested_pages_load(struct emys_vcpu *vcpu)

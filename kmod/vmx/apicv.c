@@ -56,7 +56,7 @@ void vmx_apic_access_update(struct emys_vcpu *vcpu)
 		return;
 	write_lock(&vm->mem.mmu_lock);
 	emys_for_each_vcpu(i, other, vm)
-		off |= !at_access_page(other->lapic);
+		off |= !at_access_page(other->lapic) || READ_ONCE(other->vmx.no_apic_access);
 	changed = vm->vmx.apic_access_off != off;
 	WRITE_ONCE(vm->vmx.apic_access_off, off);
 	if (changed && off) {
@@ -71,6 +71,14 @@ void vmx_apic_access_update(struct emys_vcpu *vcpu)
 	emys_vm_kick_all_wait(vm);
 	ept_zap_free(&zap);
 	emys_vm_request_all(vm, EMYS_REQ_APICV);
+}
+
+void vmx_apic_access_without(struct emys_vcpu *vcpu, bool without)
+{
+	if (vcpu->vmx.no_apic_access == without || !vcpu->lapic || !vmx_caps.apic_access)
+		return;
+	WRITE_ONCE(vcpu->vmx.no_apic_access, without);
+	emys_vcpu_request(vcpu, EMYS_REQ_APICV);
 }
 
 void vmx_apic_mode_changed(struct emys_vcpu *vcpu)

@@ -110,11 +110,13 @@ static int fast_cpuid(struct emys_vcpu *vcpu)
 
 static int fast_hlt(struct emys_vcpu *vcpu)
 {
+	bool l2 = vcpu->vmx.l2;
+
 	vmx_skip(vcpu);
 	if (!vcpu->lapic)
-		return VMX_EXIT_PENDING;
+		return l2 && nested_virtual_interrupt(vcpu) ? EMYS_RESUME : VMX_EXIT_PENDING;
 	vcpu->stats.halts++;
-	if (emys_vcpu_runnable(vcpu)) {
+	if ((!l2 || nested_take_posted(vcpu)) && emys_vcpu_runnable(vcpu)) {
 		vcpu->vmx.events_check = true;
 		return EMYS_RESUME;
 	}

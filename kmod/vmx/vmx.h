@@ -140,6 +140,7 @@ struct vmx_vcpu {
 	bool spec_ctrl_passed;		/* the guest writes SPEC_CTRL without exit */
 	bool dr_loaded;			/* the guest's debug registers are in the CPU */
 	bool dr_wanted;			/* a breakpoint is on: load them for each section */
+	bool no_apic_access;		/* read by others: vmx_apic_access_without() */
 	bool svi_dirty;			/* ISR changed by other than the CPU: rewrite SVI */
 	u64 io_rip;			/* instruction that a pending access belongs to */
 };
@@ -305,6 +306,11 @@ void vmx_eoi_map_changed(struct emys_vcpu *vcpu);
  * May sleep.
  */
 void vmx_apic_access_update(struct emys_vcpu *vcpu);
+/*
+ * From the vCPU's next section on it runs with the VM's EPT and without having the CPU watch that
+ * page, or does no longer. The vCPU's thread, also in the section.
+ */
+void vmx_apic_access_without(struct emys_vcpu *vcpu, bool without);
 /* cpuid_update() ran: masks, controls and intercepts follow. */
 void vmx_cpuid_changed(struct emys_vcpu *vcpu);
 
