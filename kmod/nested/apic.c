@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * L2's virtual APIC, where L1 has the CPU work on it: interrupt status, x2APIC MSRs, posted interrupts.
+ * L2's virtual APIC, where L1 has the CPU work on it: interrupt status, x2APIC MSRs, posted
+ * interrupts.
  *
  * vmcs02 has L1's virtual-APIC page and the controls of vmcs12; the CPU does the rest. It has no
  * posted interrupts: a notification for L1's APIC is found by emys, which does what the CPU would.

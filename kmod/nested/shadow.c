@@ -51,6 +51,12 @@
 	X(HOST_FS_BASE, host_fs_base), \
 	X(HOST_GS_BASE, host_gs_base)
 
+/*
+ * Likewise, where the CPU has it: a hypervisor that has virtual interrupts delivered looks at it
+ * before each entry.
+ */
+static bool has_status;
+
 #define ENCODING(encoding, member)	encoding
 static const u16 read_fields[] = { SHADOW_READ(ENCODING), SHADOW_WRITE(ENCODING) };
 static const u16 write_fields[] = { SHADOW_WRITE(ENCODING) };
@@ -65,6 +71,8 @@ static void pass(unsigned long *map, const u16 *fields, unsigned int nr)
 	unsigned int i;
 
 	memset(map, 0xff, PAGE_SIZE);
+	if (has_status)
+		__clear_bit(GUEST_INTR_STATUS, map);
 	for (i = 0; i < nr; i++) {
 		__clear_bit(fields[i], map);
 		if (fields[i] >> 13 == VMCS_W64)
@@ -82,6 +90,7 @@ int __init nested_shadow_init(void)
 		nested_shadow_exit();
 		return -ENOMEM;
 	}
+	has_status = vmx_caps.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 	pass(read_bitmap, read_fields, ARRAY_SIZE(read_fields));
 	pass(write_bitmap, write_fields, ARRAY_SIZE(write_fields));
 	return 0;
@@ -145,6 +154,8 @@ void nested_shadow_load(struct emys_vcpu *vcpu)
 	SHADOW_READ(LOAD);
 	SHADOW_WRITE(LOAD);
 #undef LOAD
+	if (has_status)
+		vmcs_write16(GUEST_INTR_STATUS, v->guest_intr_status);
 	end(vcpu);
 }
 
@@ -169,6 +180,8 @@ void nested_shadow_store(struct emys_vcpu *vcpu)
 	})
 	SHADOW_WRITE(STORE);
 #undef STORE
+	if (has_status)
+		v->guest_intr_status = vmcs_read16(GUEST_INTR_STATUS);
 	end(vcpu);
 	vcpu->nested->rules |= rules;
 }

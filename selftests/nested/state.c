@@ -2,7 +2,7 @@
 /* nested/state: KVM_GET_NESTED_STATE and KVM_SET_NESTED_STATE: L1 and L2 go on in another VM */
 #include <stdlib.h>
 
-#include "nested.h"
+#include "vapic.h"
 
 static const u32 kept_msrs[] = {
 	MSR_FEATURE_CONTROL, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,
@@ -184,6 +184,60 @@ static void test_stages_ept(void)
 	stages(2);
 }
 
+#define VECTOR	0x51
+#define VECTOR2	0x5a		/* of the same class, and above it */
+
+static void on_virtual_synced(struct guest_frame *frame)
+{
+	GUEST_SYNC(STAGE_L2);
+	on_virtual(frame);
+}
+
+static void l2_virtual(void)
+{
+	/* TPR holds them back */
+	GUEST_SYNC(STAGE_L2);
+	GUEST_ASSERT_EQ(handled, 0);
+	x2apic_write(APIC_TPR, 0);
+	GUEST_ASSERT_EQ(handled, 2);
+}
+
+static void guest_virtual(void)
+{
+	guest_handlers[VECTOR] = on_virtual_synced;
+	guest_handlers[VECTOR2] = on_virtual_synced;
+	l1_vmx_on();
+	vapic_start_vid(l2_virtual, 0, PROC2_X2APIC);
+	*vapic_reg(APIC_TPR) = 0x60;
+	vapic_set(APIC_IRR, VECTOR, true);
+	vapic_set(APIC_IRR, VECTOR2, true);
+	vmwrite(GUEST_INTR_STATUS, VECTOR2);
+	vmwrite(EOI_EXIT1, 1ull << (VECTOR - 64));
+	L2_EXIT(REASON_EOI);
+	GUEST_ASSERT_EQ(vmread(QUALIFICATION), VECTOR);
+	GUEST_SYNC(STAGE_L1);
+	/* one after the other, though they were moved in between */
+	GUEST_ASSERT_EQ(order, VECTOR2 << 8 | VECTOR);
+	GUEST_ASSERT_EQ(vmread(GUEST_INTR_STATUS), 0);
+	L2_DONE();
+}
+
+/* Moved while virtual interrupts are requested, and in service. */
+static void test_virtual(void)
+{
+	struct vcpu *vcpu = nested_vcpu_with(guest_virtual, 0, PROC2_CTL, VAPIC_VID);
+
+	vcpu_sync(vcpu, STAGE_L2);
+	vcpu = move(vcpu, true);
+	vcpu_sync(vcpu, STAGE_L2);
+	vcpu = move(vcpu, true);
+	vcpu_sync(vcpu, STAGE_L2);
+	vcpu = move(vcpu, true);
+	vcpu_sync(vcpu, STAGE_L1);
+	vcpu = move(vcpu, false);
+	vcpu_done(vcpu);
+}
+
 static void guest_states(void)
 {
 	GUEST_SYNC(0);
@@ -292,6 +346,7 @@ static void test_without(void)
 KSFT_MAIN(
 	{ "state: moved at each stage", test_stages, 60 },
 	{ "state: moved at each stage, with EPT", test_stages_ept, 60 },
+	{ "state: moved with virtual interrupts", test_virtual, 60 },
 	{ "state: what it says", test_states },
 	{ "state: refused", test_refused },
 	{ "state: no VMX in CPUID", test_without },
