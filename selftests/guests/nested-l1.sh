@@ -162,6 +162,8 @@ for case in "$@"; do
 		watch
 		load && boots 1
 		verdict $? "a guest in the guest"
+		[ "$hypervisor" = emys ] ||
+			echo "L1: # enable_apicv: $(cat /sys/module/kvm_intel/parameters/enable_apicv)"
 		pages=$(most)
 		[ "${pages:-0}" -gt 0 ]
 		verdict $? "with pages of 2M ($pages)"
