@@ -35,6 +35,17 @@ u32 nested_msr_load(struct emys_vcpu *vcpu, u64 gpa, u32 count, enum nested_msr_
 	return 0;
 }
 
+/* The TSC is L1's at the exit, not of now, after the host's work. */
+static int value_at_exit(struct emys_vcpu *vcpu, u32 msr, u64 *val)
+{
+	u64 tsc = vcpu->nested->reflect_tsc;
+
+	if (msr != MSR_IA32_TSC || !tsc)
+		return msr_read(vcpu, msr, val, false);
+	*val = tsc + vcpu->vmx.tsc_offset;
+	return 0;
+}
+
 u32 nested_msr_store(struct emys_vcpu *vcpu, u64 gpa, u32 count)
 {
 	struct nested_msr_entry e;
@@ -43,7 +54,7 @@ u32 nested_msr_store(struct emys_vcpu *vcpu, u64 gpa, u32 count)
 	for (i = 0; i < count; i++) {
 		if (i >= list_max(vcpu) ||
 		    read_entry(vcpu, gpa, i, NESTED_MSR_EXIT_STORE, &e) ||
-		    msr_read(vcpu, e.index, &e.value, false) ||
+		    value_at_exit(vcpu, e.index, &e.value) ||
 		    mem_write(vcpu->vm, gpa + i * sizeof(e) + offsetof(typeof(e), value),
 			      &e.value, sizeof(e.value)))
 			return i + 1;

@@ -61,6 +61,7 @@ struct nested_vcpu {
 	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
 	bool exit_put_off;		/* a VM exit waits for that */
 	bool reflect;			/* the exit is L1's, and not done in the section */
+	u64 reflect_tsc;		/* when it came, by the host's TSC */
 	bool apic_changed;		/* of L1's APIC, to be told to vmcs01 */
 	bool timer_on;			/* the VMX-preemption timer counts */
 	u64 timer_deadline;		/* in its units, of L1's TSC */

@@ -198,8 +198,10 @@ int nested_fast_exit(struct emys_vcpu *vcpu, u32 reason)
 	if (!is_l1s(vcpu, reason, qual))
 		return NESTED_L0;
 	n->reflect = true;
-	if (!nested_exit_is_quick(n->v12))
+	if (!nested_exit_is_quick(n->v12)) {
+		n->reflect_tsc = rdtsc();
 		return VMX_EXIT_PENDING;
+	}
 	n->reflect = false;
 	reflect(vcpu, reason, qual);
 	return EMYS_RESUME;
@@ -214,6 +216,7 @@ int nested_slow_exit(struct emys_vcpu *vcpu)
 	if (n->reflect) {
 		n->reflect = false;
 		reflect(vcpu, reason, qualification(vcpu));
+		n->reflect_tsc = 0;
 		return EMYS_RESUME;
 	}
 	/* The checks of vmcs12 let pass what the CPU does not. */
