@@ -100,6 +100,7 @@ struct emys_vm {
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */
+	bool nested_refused;			/* [L] (c) with the first vCPU: EMYS_CAP_NESTED */
 	u32 max_vcpu_id;			/* [L] ids are below it; KVM_CAP_MAX_VCPU_ID */
 	struct emys_vm_stats stats;
 	struct emys_vm_reclaim reclaim;		/* balloon/ */

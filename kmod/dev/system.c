@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../../include/uapi/linux/emys.h"
 #include "dev.h"
 #include "emys.h"
 #include "vmx/mce.h"
@@ -75,6 +76,7 @@ static const struct dev_cap {
 
 int dev_extension(struct emys_vm *vm, long cap)
 {
+	bool nested = vm ? nested_allowed(vm) : nested_offered();
 	unsigned int i;
 
 	switch (cap) {
@@ -85,7 +87,9 @@ int dev_extension(struct emys_vm *vm, long cap)
 	case KVM_CAP_SET_GUEST_DEBUG2:
 		return vmx_caps.mtf ? EMYS_GUESTDBG : 0;
 	case KVM_CAP_NESTED_STATE:
-		return nested_offered() ? NESTED_STATE_MAX : 0;
+		return nested ? NESTED_STATE_MAX : 0;
+	case EMYS_CAP_NESTED:
+		return nested;
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	default:

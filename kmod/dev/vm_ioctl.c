@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 #include <asm/tsc.h>
 
+#include "../../include/uapi/linux/emys.h"
 #include "dev.h"
 #include "emys.h"
 
@@ -237,6 +238,18 @@ static long vm_set_clock(struct dev_call *call)
 
 /* -- capabilities to switch on ---------------------------------------------------- */
 
+static long vm_enable_nested(struct emys_vm *vm, const __u64 *args)
+{
+	if (args[0] > 1 || args[1] || args[2] || args[3])
+		return -EINVAL;
+	if (vm->nr_vcpus)
+		return -EBUSY;
+	if (args[0] && !nested_offered())
+		return -EOPNOTSUPP;
+	WRITE_ONCE(vm->nested_refused, !args[0]);
+	return 0;
+}
+
 static long vm_enable_cap(struct dev_call *call)
 {
 	const u64 x2apic = KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
@@ -260,6 +273,8 @@ static long vm_enable_cap(struct dev_call *call)
 			return -EINVAL;
 		vm->max_vcpu_id = cap->args[0];
 		return 0;
+	case EMYS_CAP_NESTED:
+		return vm_enable_nested(vm, cap->args);
 	default:
 		return -EINVAL;
 	}

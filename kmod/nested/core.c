@@ -49,11 +49,16 @@ bool nested_offered(void)
 	return nested;
 }
 
+bool nested_allowed(const struct emys_vm *vm)
+{
+	return nested && !READ_ONCE(vm->nested_refused);
+}
+
 int nested_vcpu_init(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n;
 
-	if (!nested)
+	if (!nested_allowed(vcpu->vm))
 		return 0;
 	n = kzalloc(sizeof(*n), GFP_KERNEL_ACCOUNT);
 	if (!n)

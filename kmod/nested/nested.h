@@ -12,7 +12,8 @@
  * the section, and what is left of it to nested_slow_exit() after the section: it is L1's, which
  * is a VM exit from L2 to L1 (nested_exit()), or L0's, which vmx/ handles as for any guest.
  *
- * There is none of it unless the module parameter "nested" is on and the VM's CPUID has VMX.
+ * There is none of it unless the module parameter "nested" is on, the VM's CPUID has VMX, and its
+ * VMM has not refused it (EMYS_CAP_NESTED).
  *
  * Source: Intel SDM volume 3, chapters "VM Entries", "VM Exits", "VMX Instruction Reference";
  * M. Ben-Yehuda et al., "The Turtles Project", OSDI 2010.
@@ -26,6 +27,7 @@
 #include "caps.h"
 
 struct emys_vcpu;
+struct emys_vm;
 struct mem_derived;
 struct vmcs12;
 
@@ -86,8 +88,9 @@ struct nested_vcpu {
 /* The offer on this host, at load; -ENOMEM. And at unload. */
 int nested_init(void);
 void nested_cleanup(void);
-/* Is VMX offered to guests? */
+/* Is VMX offered to guests? To those of this VM, by their CPUID? */
 bool nested_offered(void);
+bool nested_allowed(const struct emys_vm *vm);
 
 /* -ENOMEM. destroy: no vCPU runs, and the VM's memory is still there; may sleep. */
 int nested_vcpu_init(struct emys_vcpu *vcpu);

@@ -529,7 +529,8 @@ static u32 cpuid_kvm_base(const struct emys_vcpu *vcpu)
 }
 
 /* CR4 bits that need a feature, and the feature. */
-static u64 cpuid_cr4_reserved(const struct kvm_cpuid_entry2 *l1, const struct kvm_cpuid_entry2 *l7)
+static u64 cpuid_cr4_reserved(const struct kvm_cpuid_entry2 *l1, const struct kvm_cpuid_entry2 *l7,
+			      bool nested)
 {
 	u64 ok = X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE |
 		 X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
@@ -546,7 +547,7 @@ static u64 cpuid_cr4_reserved(const struct kvm_cpuid_entry2 *l1, const struct kv
 		ok |= X86_CR4_SMAP;
 	if (cpuid_bit(l7, ECX, F(UMIP)))
 		ok |= X86_CR4_UMIP;
-	if (nested_offered() && cpuid_bit(l1, ECX, F(VMX)))
+	if (nested && cpuid_bit(l1, ECX, F(VMX)))
 		ok |= X86_CR4_VMXE;
 	/* What the CPU itself does not have fails at VM entry. */
 	return ~(ok & vmx_caps.cr4_fixed1);
@@ -564,6 +565,7 @@ static void cpuid_derive(struct emys_vcpu *vcpu)
 	const struct kvm_cpuid_entry2 *e8 = cpuid_find(vcpu, 0x80000008, 0);
 	const struct kvm_cpuid_entry2 *kvm;
 	struct emys_features *f = &vcpu->feat;
+	bool nested = nested_allowed(vcpu->vm);
 
 	memset(f, 0, sizeof(*f));
 	f->maxphyaddr = e8 && (e8->eax & 0xff) ? e8->eax & 0xff : 36;
@@ -571,9 +573,9 @@ static void cpuid_derive(struct emys_vcpu *vcpu)
 		/* A VMM may restore CR4 before it tells the model: all that could be in it */
 		list_features(&offer, 1);
 		list_features(&offer, 7);
-		f->cr4_reserved = cpuid_cr4_reserved(&offered[0], &offered[1]);
+		f->cr4_reserved = cpuid_cr4_reserved(&offered[0], &offered[1], nested);
 	} else {
-		f->cr4_reserved = cpuid_cr4_reserved(l1, l7);
+		f->cr4_reserved = cpuid_cr4_reserved(l1, l7, nested);
 	}
 
 	f->has_mce = cpuid_bit(l1, EDX, F(MCE));
@@ -581,7 +583,7 @@ static void cpuid_derive(struct emys_vcpu *vcpu)
 	f->has_pat = cpuid_bit(l1, EDX, F(PAT));
 	f->has_pcid = cpuid_bit(l1, ECX, F(PCID));
 	f->has_x2apic = cpuid_bit(l1, ECX, F(X2APIC));
-	f->has_vmx = nested_offered() && cpuid_bit(l1, ECX, F(VMX));
+	f->has_vmx = nested && cpuid_bit(l1, ECX, F(VMX));
 	f->has_tsc_deadline = cpuid_bit(l1, ECX, F(TSC_DEADLINE_TIMER));
 	f->has_xsave = vmx_caps.xcr0 && cpuid_bit(l1, ECX, F(XSAVE));
 

@@ -122,7 +122,7 @@ static int plain_write(struct emys_vcpu *vcpu, const struct msr_plain *p, u64 va
 {
 	u64 mask = p->mask;
 
-	if (p->index == MSR_IA32_FEAT_CTL && (host ? nested_offered() : vcpu->feat.has_vmx))
+	if (p->index == MSR_IA32_FEAT_CTL && (host ? nested_allowed(vcpu->vm) : vcpu->feat.has_vmx))
 		mask |= FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
 	if (!plain_there(vcpu, p, host) || (val & ~mask))
 		return -EPERM;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* abi/ioctls: good and bad input to every ioctl */
 #include <fcntl.h>
+#include <linux/emys.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -364,6 +365,17 @@ static void test_enable_cap(void)
 	cap.cap = KVM_CAP_SPLIT_IRQCHIP;
 	cap.flags = 1;
 	CHECK_ERRNO(ioctl(vm->fd, KVM_ENABLE_CAP, &cap), EINVAL);
+	if (!ksft_is_emys())
+		return;
+	/* nested VMX can be refused anywhere, and allowed where the module offers it */
+	cap = (struct kvm_enable_cap){ .cap = EMYS_CAP_NESTED };
+	CHECK_OK(ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
+	cap.args[0] = 1;
+	if (dev_cap(EMYS_CAP_NESTED))
+		CHECK_OK(ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
+	else
+		CHECK_ERRNO(ioctl(vm->fd, KVM_ENABLE_CAP, &cap), EOPNOTSUPP);
+	CHECK_EQ(ioctl(vm->fd, KVM_CHECK_EXTENSION, EMYS_CAP_NESTED), dev_cap(EMYS_CAP_NESTED));
 }
 
 /*
