@@ -43,7 +43,7 @@ for device in "$@"; do
 	rm -f /tmp/answer
 	mkfifo /tmp/answer
 	exec 5<>/tmp/answer
-	$run --name l1 --device "$device" --memory 384M --mem-backend anon --initrd l1/l1.img \
+	$run --nested on --name l1 --device "$device" --memory 384M --mem-backend anon --initrd l1/l1.img \
 		--cmdline "$words emys.cmd=\"sh /l1.sh\"" <&5 2>&1 | tr -d '\r' |
 	while read -r what rest; do
 		case $what in

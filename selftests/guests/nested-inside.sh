@@ -6,7 +6,7 @@ shift 2
 # shellcheck source=selftests/lib/verdicts.sh
 . ./verdicts.sh
 words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests mitigations=off panic=-1"
-run="vmctl run --device $device --memory 512M --kernel l1/vmlinuz --initrd l1/l1.img"
+run="vmctl run --nested on --device $device --memory 512M --kernel l1/vmlinuz --initrd l1/l1.img"
 
 # gone: nothing is left of any guest, on KVM too
 gone()

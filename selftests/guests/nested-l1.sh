@@ -138,7 +138,7 @@ together()
 # third: L2 does the same again, with a guest of its own
 third()
 {
-	$run --memory 256M --initrd /guest/l2.img --cmdline "$words $slow mitigations=off \
+	$run --nested on --memory 256M --initrd /guest/l2.img --cmdline "$words $slow mitigations=off \
 emys.cmd=\"sh /l1.sh $hypervisor deep\"" </dev/null >/tmp/l2 2>&1 && reached /tmp/l2 1 &&
 		grep -q '^L1: end 2' /tmp/l2.text && ! grep '^L1: not ok' /tmp/l2.text
 }

@@ -26,6 +26,7 @@ enum {
 	OPT_NO_CONSOLE,
 	OPT_NO_SANDBOX,
 	OPT_NO_BALLOON,
+	OPT_NESTED,
 	OPT_BALLOON_MIN,
 	OPT_SHARES,
 	OPT_DEBUG_PORT,
@@ -48,6 +49,7 @@ static const struct option options[] = {
 	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
 	{ "balloon-min", required_argument, NULL, OPT_BALLOON_MIN },
 	{ "shares", required_argument, NULL, OPT_SHARES },
+	{ "nested", required_argument, NULL, OPT_NESTED },
 	{ "no-balloon", no_argument, NULL, OPT_NO_BALLOON },
 	{ "debug-port", optional_argument, NULL, OPT_DEBUG_PORT },
 	{ "exit-port", required_argument, NULL, OPT_EXIT_PORT },
@@ -80,6 +82,17 @@ static int parse_backend(const char *value, enum mem_backend *backend)
 		*backend = MEM_ANON;
 	else
 		return bad("mem-backend", value, "must be emys or anon");
+	return 0;
+}
+
+static int parse_nested(const char *value, bool *nested)
+{
+	if (!strcmp(value, "on"))
+		*nested = true;
+	else if (!strcmp(value, "off"))
+		*nested = false;
+	else
+		return bad("nested", value, "must be on or off");
 	return 0;
 }
 
@@ -150,6 +163,8 @@ static int parse_option(int opt, struct vm_config *c)
 			return bad("shares", optarg, "not a number from 1 to 1000000");
 		c->shares = v;
 		return 0;
+	case OPT_NESTED:
+		return parse_nested(optarg, &c->nested);
 	case OPT_NO_BALLOON:
 		c->balloon = false;
 		return 0;
@@ -317,6 +332,7 @@ const struct command cmd_run = {
 "      --exit-port PORT    a write there ends the VM\n"
 "      --balloon-min SIZE  what vmctl balloon and policy leave the guest at least\n"
 "      --shares N          weight when memory is scarce, 1 to 1000000 (1000)\n"
+"      --nested on|off     may the guest be a hypervisor? (off)\n"
 "      --no-balloon        no PCI bus and no balloon device\n"
 "      --no-sandbox        do not confine the process with seccomp\n"
 "  -v, --verbose           say what is loaded and how it ended\n\n"

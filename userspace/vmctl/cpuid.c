@@ -14,6 +14,7 @@
 #define LEAF_TOPOLOGY2	0x1f
 #define LEAF_AMD_ID	0x8000001e
 
+#define ECX_VMX		(1u << 5)
 #define ECX_TSC_DEADLINE (1u << 24)
 #define ECX_HYPERVISOR	(1u << 31)
 #define EDX_HTT		(1u << 28)
@@ -116,6 +117,7 @@ int cpuid_setup(struct vcpu *vcpu)
 	struct vm *vm = vcpu->vm;
 	struct kvm_cpuid2 *c = supported(vm->dev_fd);
 	unsigned int max = 0;
+	bool vmx = false;
 	int rc;
 
 	if (!c) {
@@ -136,6 +138,9 @@ int cpuid_setup(struct vcpu *vcpu)
 			e->ebx |= vcpu->id << 24 |
 				  (1u << id_bits(vm->nr_vcpus)) << 16;
 			e->ecx |= ECX_HYPERVISOR;
+			if (!vm->cfg->nested)
+				e->ecx &= ~ECX_VMX;
+			vmx = e->ecx & ECX_VMX;
 			if (kvm_cap(vm->dev_fd, KVM_CAP_TSC_DEADLINE_TIMER))
 				e->ecx |= ECX_TSC_DEADLINE;
 			e->edx &= ~EDX_HTT;
@@ -157,6 +162,12 @@ int cpuid_setup(struct vcpu *vcpu)
 	if (max >= LEAF_TOPOLOGY)
 		add_topology(c, LEAF_TOPOLOGY, vcpu->id, vm->nr_vcpus);
 	drop_leaf(c, LEAF_TOPOLOGY2);
+	if (vm->cfg->nested && !vmx) {
+		msg("--nested on: %s offers no VMX to guests: load its module with nested=1",
+		    vm->cfg->device);
+		free(c);
+		return -EOPNOTSUPP;
+	}
 
 	rc = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, c);
 	if (rc < 0)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../include/uapi/linux/emys.h"
 #include "acpi.h"
 #include "layout.h"
 #include "stats.h"
@@ -330,6 +331,19 @@ static int load_kernel(struct vm *vm)
 	return rc;
 }
 
+/* Where the device knows how, VMX is refused for good, not only left out of CPUID. */
+static int set_nested(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = EMYS_CAP_NESTED };
+	int rc = 0;
+
+	if (!vm->cfg->nested && kvm_cap(vm->fd, EMYS_CAP_NESTED))
+		rc = kvm_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	if (rc < 0)
+		msg("%s: refusing nested VMX: %s", vm->cfg->device, strerror(-rc));
+	return rc < 0 ? rc : 0;
+}
+
 static int create_vcpus(struct vm *vm)
 {
 	int max = kvm_cap(vm->fd, KVM_CAP_MAX_VCPUS), rc;
@@ -389,6 +403,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg)
 	rc = guest_mem_create(&vm->mem, cfg->memory, cfg->backend);
 	if (!rc && cfg->mergeable)
 		rc = guest_mem_mergeable(&vm->mem);
+	rc = rc ?: set_nested(vm);
 	rc = rc ?: load_kernel(vm);
 	rc = rc ?: create_chips(vm);
 	rc = rc ?: set_slot(vm, 0, 0, vm->mem.low, 0);

@@ -41,6 +41,7 @@ struct vm_config {
 	unsigned int shares;	/* weight when memory is scarce */
 	bool console;
 	bool sandbox;
+	bool nested;		/* the guest may be a hypervisor */
 	bool json;
 	bool verbose;
 	int debug_port;		/* port, or -1 */

@@ -52,12 +52,15 @@ _vmctl()
 	--mem-backend)
 		COMPREPLY=($(compgen -W "emys anon" -- "$cur"))
 		return ;;
+	--nested)
+		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
 	esac
 	case $cmd in
 	run)
 		COMPREPLY=($(compgen -W "--device --cpus --memory --kernel --initrd --cmdline
 			--mem-backend --mergeable --name --timeout --json --no-console --no-balloon --no-sandbox
-			--balloon-min --shares
+			--balloon-min --shares --nested
 			--debug-port --exit-port --verbose --help" -- "$cur")) ;;
 	check)
 		COMPREPLY=($(compgen -W "--device --json --help" -- "$cur")) ;;

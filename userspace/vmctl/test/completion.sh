@@ -38,5 +38,6 @@ offers "db" dedup set vm : d
 offers "" dedup show vm : default
 offers "algorithm= adaptive=" dedup set vm : db a
 offers "" dedup show x : we
+offers "on off" run --nested o
 echo "1..$nr"
 exit $failed
