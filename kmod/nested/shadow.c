@@ -51,11 +51,11 @@
 	X(HOST_FS_BASE, host_fs_base), \
 	X(HOST_GS_BASE, host_gs_base)
 
-/*
- * Likewise, where the CPU has it: a hypervisor that has virtual interrupts delivered looks at it
- * before each entry.
- */
-static bool has_status;
+/* X(encoding, member, there): likewise, on CPUs that have it; Debian's KVM reads both each time */
+#define SHADOW_WHERE_THERE(X) \
+	X(GUEST_PML_INDEX, guest_pml_index, vmx_caps.pml); \
+	X(GUEST_INTR_STATUS, guest_intr_status, \
+	  vmx_caps.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 #define ENCODING(encoding, member)	encoding
 static const u16 read_fields[] = { SHADOW_READ(ENCODING), SHADOW_WRITE(ENCODING) };
@@ -71,8 +71,6 @@ static void pass(unsigned long *map, const u16 *fields, unsigned int nr)
 	unsigned int i;
 
 	memset(map, 0xff, PAGE_SIZE);
-	if (has_status)
-		__clear_bit(GUEST_INTR_STATUS, map);
 	for (i = 0; i < nr; i++) {
 		__clear_bit(fields[i], map);
 		if (fields[i] >> 13 == VMCS_W64)
@@ -90,9 +88,15 @@ int __init nested_shadow_init(void)
 		nested_shadow_exit();
 		return -ENOMEM;
 	}
-	has_status = vmx_caps.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 	pass(read_bitmap, read_fields, ARRAY_SIZE(read_fields));
 	pass(write_bitmap, write_fields, ARRAY_SIZE(write_fields));
+#define PASS(encoding, member, there)					\
+	do {								\
+		__assign_bit(encoding, read_bitmap, !(there));		\
+		__assign_bit(encoding, write_bitmap, !(there));		\
+	} while (0)
+	SHADOW_WHERE_THERE(PASS);
+#undef PASS
 	return 0;
 }
 
@@ -154,8 +158,13 @@ void nested_shadow_load(struct emys_vcpu *vcpu)
 	SHADOW_READ(LOAD);
 	SHADOW_WRITE(LOAD);
 #undef LOAD
-	if (has_status)
-		vmcs_write16(GUEST_INTR_STATUS, v->guest_intr_status);
+#define LOAD(encoding, member, there)					\
+	do {								\
+		if (there)						\
+			__vmcs_write(encoding, v->member);		\
+	} while (0)
+	SHADOW_WHERE_THERE(LOAD);
+#undef LOAD
 	end(vcpu);
 }
 
@@ -180,8 +189,14 @@ void nested_shadow_store(struct emys_vcpu *vcpu)
 	})
 	SHADOW_WRITE(STORE);
 #undef STORE
-	if (has_status)
-		v->guest_intr_status = vmcs_read16(GUEST_INTR_STATUS);
+	/* No rule reads these. */
+#define STORE(encoding, member, there)					\
+	do {								\
+		if (there)						\
+			v->member = __vmcs_read(encoding);		\
+	} while (0)
+	SHADOW_WHERE_THERE(STORE);
+#undef STORE
 	end(vcpu);
 	vcpu->nested->rules |= rules;
 }

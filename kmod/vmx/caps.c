@@ -120,6 +120,7 @@ static int require_features(void)
 		return refuse("no EPT", "");
 	if (!(cap >> 32 & SECONDARY_EXEC_UNRESTRICTED_GUEST))
 		return refuse("no unrestricted guest", "");
+	c->pml = cap >> 32 & SECONDARY_EXEC_ENABLE_PML;
 	c->shadow_vmcs = (cap >> 32 & SECONDARY_EXEC_SHADOW_VMCS) && (c->misc & BIT(29));
 	c->proc2 = control(MSR_IA32_VMX_PROCBASED_CTLS2, PROC2_ONE, PROC2_OPT, &missing);
 	rdmsrq(MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid);
