@@ -367,6 +367,20 @@ static long vcpu_stats_fd(struct dev_call *call)
 
 /* -- nested VMX --------------------------------------------------------------- */
 
+/* The second page of the state. */
+static long copy_linked(struct emys_vcpu *vcpu, void __user *to)
+{
+	void *linked = kzalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+	long r;
+
+	if (!linked)
+		return -ENOMEM;
+	nested_state_linked(vcpu, linked);
+	r = copy_to_user(to, linked, PAGE_SIZE) ? -EFAULT : 0;
+	kfree(linked);
+	return r;
+}
+
 /* The size is the room there is, and is answered with the room that was wanted. */
 static long vcpu_get_nested_state(struct dev_call *call)
 {
@@ -381,10 +395,12 @@ static long vcpu_get_nested_state(struct dev_call *call)
 		return put_user(size, &user->size) ? -EFAULT : -E2BIG;
 	if (copy_to_user(user, &s, sizeof(s)))
 		return -EFAULT;
-	if (size > sizeof(s) &&
-	    copy_to_user(user + 1, nested_state_vmcs12(call->vcpu), size - sizeof(s)))
+	if (size == sizeof(s))
+		return 0;
+	if (copy_to_user(user + 1, nested_state_vmcs12(call->vcpu), PAGE_SIZE))
 		return -EFAULT;
-	return 0;
+	return size > sizeof(s) + PAGE_SIZE ?
+	       copy_linked(call->vcpu, (void __user *)(user + 1) + PAGE_SIZE) : 0;
 }
 
 static long vcpu_set_nested_state(struct dev_call *call)
@@ -392,18 +408,21 @@ static long vcpu_set_nested_state(struct dev_call *call)
 	struct kvm_nested_state __user *user = dev_uptr(call);
 	struct kvm_nested_state s;
 	void *vmcs12 = NULL;
+	bool linked;
 	long r;
 
 	if (copy_from_user(&s, user, sizeof(s)))
 		return -EFAULT;
 	if (s.size < sizeof(s))
 		return -EINVAL;
+	linked = s.size >= sizeof(s) + 2 * PAGE_SIZE;
 	if (s.size >= sizeof(s) + PAGE_SIZE && s.hdr.vmx.vmcs12_pa != ~0ull) {
-		vmcs12 = memdup_user(user + 1, PAGE_SIZE);
+		vmcs12 = memdup_user(user + 1, linked ? 2 * PAGE_SIZE : PAGE_SIZE);
 		if (IS_ERR(vmcs12))
 			return PTR_ERR(vmcs12);
 	}
-	r = nested_state_set(call->vcpu, &s, vmcs12);
+	r = nested_state_set(call->vcpu, &s, vmcs12,
+			     vmcs12 && linked ? vmcs12 + PAGE_SIZE : NULL);
 	kfree(vmcs12);
 	return r;
 }

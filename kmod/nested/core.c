@@ -16,7 +16,7 @@ MODULE_PARM_DESC(nested, "Let guests be hypervisors: offer VMX in their CPUID (d
 static struct nested_caps caps_max __ro_after_init;
 
 /* Of the CPU's, but not offered: emys does not give them to L2. */
-#define PROC2_WITHHELD	(SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_SHADOW_VMCS)
+#define PROC2_WITHHELD	SECONDARY_EXEC_TSC_SCALING
 #define ENTRY_WITHHELD	(VM_ENTRY_LOAD_BNDCFGS | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 #define EXIT_WITHHELD	(VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
 

@@ -29,7 +29,9 @@ static bool link_ok(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 
 	if (v->vmcs_link_pointer == VMCS12_NONE)
 		return true;
-	if (mem_read(vcpu->vm, v->vmcs_link_pointer, &rev, sizeof(rev)))
+	if (vcpu->vmx.in_section)
+		rev = READ_ONCE(nested_linked_get(vcpu)->revision);
+	else if (mem_read(vcpu->vm, v->vmcs_link_pointer, &rev, sizeof(rev)))
 		return false;
 	return rev == (VMCS12_REVISION | (shadow ? VMCS12_SHADOW : 0));
 }
@@ -278,7 +280,8 @@ bool nested_entry_is_quick(struct emys_vcpu *vcpu)
 		return false;
 	nested_shadow_store(vcpu);
 	v = n->v12;
-	if (v->vm_entry_msr_load_count || v->vmcs_link_pointer != VMCS12_NONE ||
+	if (v->vm_entry_msr_load_count ||
+	    (v->vmcs_link_pointer != VMCS12_NONE && !nested_has_linked(v)) ||
 	    !nested_exit_is_quick(v))
 		return false;
 	if (!n12_proc2(v, SECONDARY_EXEC_ENABLE_EPT))

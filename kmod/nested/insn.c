@@ -302,26 +302,83 @@ static int handle_vmptrst(struct emys_vcpu *vcpu)
 
 /* -- VMREAD, VMWRITE ---------------------------------------------------------------------- */
 
-static int handle_vmread(struct emys_vcpu *vcpu)
+/* The field that the instruction names. */
+static u64 field_of(struct emys_vcpu *vcpu)
+{
+	u64 field = vmx_gpr(vcpu, INFO_REG2(vcpu->vmx.exit.insn_info));
+
+	return vmx_is_64bit(vcpu) ? field : (u32)field;
+}
+
+bool nested_vmread_exits(struct emys_vcpu *vcpu, bool write)
+{
+	vcpu->vmx.exit.insn_info = vmcs_read32(VMX_INSTRUCTION_INFO);
+	return nested_field_exits(vcpu, field_of(vcpu), write);
+}
+
+/* Is there the VMCS that VMREAD and VMWRITE are about? */
+static bool has_vmcs(struct emys_vcpu *vcpu)
+{
+	const struct nested_vcpu *n = vcpu->nested;
+
+	return vcpu->vmx.l2 ? nested_has_linked(n->v12) : n->ptr != NESTED_NO_VMCS;
+}
+
+static u64 get_field(struct emys_vcpu *vcpu, u32 field, int off)
+{
+	struct vmcs12 *linked;
+	u64 val = ~0ull;
+
+	if (!vcpu->vmx.l2) {
+		if (nested_is_guest_state(field))
+			nested_rare_save(vcpu);
+		return vmcs12_get(vcpu->nested->v12, field, off);
+	}
+	linked = nested_linked_get(vcpu);
+	if (linked)
+		val = vmcs12_get(linked, field, off);
+	nested_linked_put(vcpu, linked);
+	return val;
+}
+
+static void set_field(struct emys_vcpu *vcpu, u32 field, int off, u64 val)
 {
 	struct nested_vcpu *n = vcpu->nested;
+	struct vmcs12 *linked;
+
+	if (vcpu->vmx.l2) {
+		linked = nested_linked_get(vcpu);
+		if (linked)
+			vmcs12_set(linked, field, off, val);
+		nested_linked_put(vcpu, linked);
+		return;
+	}
+	if (nested_is_guest_state(field))
+		nested_rare_changes(vcpu);
+	if (nested_is_control(field))
+		n->controls_02 = false;
+	vmcs12_set(n->v12, field, off, val);
+	n->rules |= vmcs12_rules(field);
+	/* One that L1 may only read there, or it would not have come here. */
+	if (nested_shadow_reads(vcpu, field))
+		nested_shadow_renew(vcpu);
+}
+
+static int handle_vmread(struct emys_vcpu *vcpu)
+{
 	u32 info = vcpu->vmx.exit.insn_info;
 	bool wide = vmx_is_64bit(vcpu);
 	u64 field, val;
 	int off, r;
 
-	if (n->ptr == NESTED_NO_VMCS)
+	if (!has_vmcs(vcpu))
 		return nested_fail_invalid(vcpu);
-	field = vmx_gpr(vcpu, INFO_REG2(info));
-	if (!wide)
-		field = (u32)field;
+	field = field_of(vcpu);
 	off = field >> 32 ? -ENOENT : vmcs12_find(field);
 	if (off < 0)
 		return nested_fail(vcpu, VMXERR_FIELD_UNSUPPORTED);
 	trace_emys_nested_field(vcpu->id, field, false);
-	if (nested_is_guest_state(field))
-		nested_rare_save(vcpu);
-	val = vmcs12_get(n->v12, field, off);
+	val = get_field(vcpu, field, off);
 	if (!wide)
 		val = (u32)val;
 	if (INFO_IS_REG(info)) {
@@ -334,13 +391,12 @@ static int handle_vmread(struct emys_vcpu *vcpu)
 
 static int handle_vmwrite(struct emys_vcpu *vcpu)
 {
-	struct nested_vcpu *n = vcpu->nested;
 	u32 info = vcpu->vmx.exit.insn_info;
 	bool wide = vmx_is_64bit(vcpu);
 	u64 field, val = 0;
 	int off, r;
 
-	if (n->ptr == NESTED_NO_VMCS)
+	if (!has_vmcs(vcpu))
 		return nested_fail_invalid(vcpu);
 	/* The operand is read before the field is looked at. */
 	if (INFO_IS_REG(info)) {
@@ -352,24 +408,14 @@ static int handle_vmwrite(struct emys_vcpu *vcpu)
 		if (r)
 			return operand_failed(vcpu, r);
 	}
-	field = vmx_gpr(vcpu, INFO_REG2(info));
-	if (!wide)
-		field = (u32)field;
+	field = field_of(vcpu);
 	off = field >> 32 ? -ENOENT : vmcs12_find(field);
 	if (off < 0)
 		return nested_fail(vcpu, VMXERR_FIELD_UNSUPPORTED);
-	if (vmcs12_read_only(field) && !(n->caps.misc & NESTED_MISC_WRITE_ANY))
+	if (vmcs12_read_only(field) && !(vcpu->nested->caps.misc & NESTED_MISC_WRITE_ANY))
 		return nested_fail(vcpu, VMXERR_FIELD_READ_ONLY);
 	trace_emys_nested_field(vcpu->id, field, true);
-	if (nested_is_guest_state(field))
-		nested_rare_changes(vcpu);
-	if (nested_is_control(field))
-		n->controls_02 = false;
-	vmcs12_set(n->v12, field, off, val);
-	n->rules |= vmcs12_rules(field);
-	/* One that L1 may only read there, or it would not have come here. */
-	if (nested_shadow_reads(vcpu, field))
-		nested_shadow_renew(vcpu);
+	set_field(vcpu, field, off, val);
 	return succeed(vcpu);
 }
 

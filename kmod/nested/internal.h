@@ -171,11 +171,27 @@ bool nested_pages_held(struct emys_vcpu *vcpu);
 void nested_pages_load(struct emys_vcpu *vcpu);
 /* vmcs02's bitmap: no exit where neither L0 nor L1 wants one, as L1's bitmap is now. */
 void nested_merge_msr_bitmap(struct emys_vcpu *vcpu);
+/* A bit of a bitmap; one in no memory has all bits set. */
+bool nested_page_bit(const struct nested_page *p, u32 bit);
 /* The task priority in the virtual-APIC page, which is held. */
 u8 nested_vtpr(struct emys_vcpu *vcpu);
 /* Does L1 want the exit that this access of L2's makes? The pages are held. */
 bool nested_msr_exits(struct emys_vcpu *vcpu, u32 msr, bool write);
 bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size);
+
+/* linked.c: has vmcs12 a shadow VMCS? */
+bool nested_has_linked(const struct vmcs12 *v);
+/* Is L2's VMREAD or VMWRITE of this an exit to L1? The pages are held. */
+bool nested_field_exits(struct emys_vcpu *vcpu, u64 field, bool write);
+/*
+ * The shadow VMCS, to be put; NULL: no memory. In the section, when the pages are held; else may
+ * sleep.
+ */
+struct vmcs12 *nested_linked_get(struct emys_vcpu *vcpu);
+void nested_linked_put(struct emys_vcpu *vcpu, struct vmcs12 *linked);
+
+/* insn.c: in the section, is the VMREAD or VMWRITE that exited L1's? */
+bool nested_vmread_exits(struct emys_vcpu *vcpu, bool write);
 
 /* vmfunc.c: VMFUNC of L2. As vmx_handle_exit(); may sleep. */
 int nested_handle_vmfunc(struct emys_vcpu *vcpu);

@@ -42,7 +42,7 @@ enum nested_rare { NESTED_RARE_12, NESTED_RARE_BOTH, NESTED_RARE_02 };
 
 enum {
 	NESTED_MSR_BITMAP, NESTED_IO_A, NESTED_IO_B, NESTED_VAPIC, NESTED_APIC_ACCESS,
-	NESTED_POSTED, NESTED_PAGES
+	NESTED_POSTED, NESTED_VMREAD, NESTED_VMWRITE, NESTED_LINKED, NESTED_PAGES
 };
 
 /* [V] all of it. There is one for each vCPU when the module parameter is on. */
@@ -116,17 +116,20 @@ int nested_msr_feature(u32 msr, u64 *val);	/* -EINVAL: there is none */
 void nested_cpuid_changed(struct emys_vcpu *vcpu);
 
 /*
- * KVM_GET_NESTED_STATE: the header, and how many bytes the whole has; then, if that is more, the
- * VMCS12_SIZE bytes of the current vmcs12, up to date until the vCPU runs.
+ * KVM_GET_NESTED_STATE: the header, and how many bytes the whole has; then, if that is more,
+ * VMCS12_SIZE bytes of the current vmcs12, up to date until the vCPU runs; and, if it is still
+ * more, as many of the shadow VMCS that is linked to it, which are copied. May sleep.
  */
 #define NESTED_STATE_MAX	(sizeof(struct kvm_nested_state) + 2 * 0x1000)
 u32 nested_state_get(struct emys_vcpu *vcpu, struct kvm_nested_state *s);
 const void *nested_state_vmcs12(struct emys_vcpu *vcpu);
+void nested_state_linked(struct emys_vcpu *vcpu, void *linked);
 /*
- * KVM_SET_NESTED_STATE. @vmcs12: NULL, or a copy. -EINVAL: a state that no CPU is in, or not with
- * this vCPU's CPUID and capabilities; -ENOMEM. May sleep.
+ * KVM_SET_NESTED_STATE. @vmcs12, @linked: NULL, or a copy. -EINVAL: a state that no CPU is in, or
+ * not with this vCPU's CPUID and capabilities; -ENOMEM. May sleep.
  */
-int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, const void *vmcs12);
+int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, const void *vmcs12,
+		     const void *linked);
 
 /*
  * An exit because of a VMX instruction of L1. In the section: EMYS_RESUME, or VMX_EXIT_PENDING

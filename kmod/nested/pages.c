@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pages of L1's that are in use while L2 runs: bitmaps, the virtual-APIC and the APIC-access page,
- * the descriptor of posted interrupts.
+ * the descriptor of posted interrupts, and a shadow VMCS.
  *
  * They are held by reference, so nobody merges them or gives them to others, and looked up again
  * when anything was taken from EPT01 since: then L1's address may have another page.
@@ -34,6 +34,15 @@ static bool wanted(const struct vmcs12 *v, int i, u64 *gpa)
 	case NESTED_POSTED:
 		*gpa = v->posted_intr_desc_addr & PAGE_MASK;
 		return n12_pin(v, PIN_BASED_POSTED_INTR);
+	case NESTED_VMREAD:
+		*gpa = v->vmread_bitmap;
+		return n12_proc2(v, SECONDARY_EXEC_SHADOW_VMCS);
+	case NESTED_VMWRITE:
+		*gpa = v->vmwrite_bitmap;
+		return n12_proc2(v, SECONDARY_EXEC_SHADOW_VMCS);
+	case NESTED_LINKED:
+		*gpa = v->vmcs_link_pointer;
+		return nested_has_linked(v);
 	}
 	return false;
 }
@@ -47,12 +56,12 @@ static void put_page_of(struct emys_vcpu *vcpu, struct nested_page *p)
 
 /*
  * The bitmaps are only read: where there is no memory all bits read as ones, as on a CPU. The
- * descriptor is not looked at before a notification comes.
+ * descriptor is not looked at before a notification comes, and a VMCS link pointer is judged with
+ * the guest's state.
  */
 static bool may_be_absent(int i)
 {
-	return i == NESTED_MSR_BITMAP || i == NESTED_IO_A || i == NESTED_IO_B ||
-	       i == NESTED_POSTED;
+	return i != NESTED_VAPIC && i != NESTED_APIC_ACCESS;
 }
 
 int nested_pages_get(struct emys_vcpu *vcpu)
@@ -123,7 +132,7 @@ u8 nested_vtpr(struct emys_vcpu *vcpu)
 
 /* -- bitmaps ------------------------------------------------------------------------------ */
 
-static bool bit_of(const struct nested_page *p, u32 bit)
+bool nested_page_bit(const struct nested_page *p, u32 bit)
 {
 	const u8 *map;
 
@@ -146,7 +155,7 @@ bool nested_msr_exits(struct emys_vcpu *vcpu, u32 msr, bool write)
 		bit = 0x2000 + (msr & 0x1fff);
 	else
 		return true;
-	return bit_of(&n->pages[NESTED_MSR_BITMAP], bit + (write ? 0x4000 : 0));
+	return nested_page_bit(&n->pages[NESTED_MSR_BITMAP], bit + (write ? 0x4000 : 0));
 }
 
 bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size)
@@ -160,7 +169,8 @@ bool nested_io_exits(struct emys_vcpu *vcpu, u16 port, unsigned int size)
 	if (last > 0xffff)
 		return true;
 	for (at = port; at <= last; at++)
-		if (bit_of(&n->pages[at < 0x8000 ? NESTED_IO_A : NESTED_IO_B], at & 0x7fff))
+		if (nested_page_bit(&n->pages[at < 0x8000 ? NESTED_IO_A : NESTED_IO_B],
+				    at & 0x7fff))
 			return true;
 	return false;
 }

@@ -26,6 +26,8 @@ u32 nested_state_get(struct emys_vcpu *vcpu, struct kvm_nested_state *s)
 	s->flags |= KVM_STATE_NESTED_GUEST_MODE;
 	if (n->entry_pending)
 		s->flags |= KVM_STATE_NESTED_RUN_PENDING;
+	if (nested_has_linked(n->v12))
+		s->size += VMCS12_SIZE;
 	if (n->timer_on) {
 		s->hdr.vmx.flags |= KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE;
 		s->hdr.vmx.preemption_timer_deadline = n->timer_deadline;
@@ -42,6 +44,16 @@ const void *nested_state_vmcs12(struct emys_vcpu *vcpu)
 		nested_shadow_store(vcpu);
 	nested_rare_save(vcpu);
 	return vcpu->nested->v12;
+}
+
+void nested_state_linked(struct emys_vcpu *vcpu, void *linked)
+{
+	struct vmcs12 *copy = linked;
+
+	if (mem_read(vcpu->vm, vcpu->nested->v12->vmcs_link_pointer, copy, VMCS12_SIZE))
+		memset(copy, 0xff, VMCS12_SIZE);
+	/* Whatever L1 did to it since the entry: it is one. */
+	copy->revision = VMCS12_REVISION | VMCS12_SHADOW;
 }
 
 /* Outside VMX operation there is nothing else to say. */
@@ -67,7 +79,23 @@ static int resume_l2(struct emys_vcpu *vcpu, const struct kvm_nested_state *s)
 	return 0;
 }
 
-int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, const void *vmcs12)
+/* The current VMCS may be a shadow VMCS. L2 runs with none, but one may be linked to its VMCS. */
+static bool kinds_ok(const struct nested_caps *caps, const struct kvm_nested_state *s,
+		     const struct vmcs12 *v, const struct vmcs12 *linked)
+{
+	if (!(s->flags & KVM_STATE_NESTED_GUEST_MODE))
+		return v->revision == VMCS12_REVISION ||
+		       (v->revision == (VMCS12_REVISION | VMCS12_SHADOW) &&
+			(caps->proc2.may & SECONDARY_EXEC_SHADOW_VMCS));
+	if (v->revision != VMCS12_REVISION)
+		return false;
+	if (!nested_has_linked(v))
+		return true;
+	return linked && linked->revision == (VMCS12_REVISION | VMCS12_SHADOW);
+}
+
+int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, const void *vmcs12,
+		     const void *linked)
 {
 	struct nested_vcpu *n = vcpu->nested;
 	int r;
@@ -92,7 +120,7 @@ int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, c
 		if (s->hdr.vmx.vmcs12_pa == s->hdr.vmx.vmxon_pa ||
 		    !nested_region_valid(vcpu, s->hdr.vmx.vmcs12_pa))
 			return -EINVAL;
-		if (((const struct vmcs12 *)vmcs12)->revision != VMCS12_REVISION)
+		if (!kinds_ok(&n->caps, s, vmcs12, linked))
 			return -EINVAL;
 	}
 
@@ -107,5 +135,10 @@ int nested_state_set(struct emys_vcpu *vcpu, const struct kvm_nested_state *s, c
 	n->ptr = s->hdr.vmx.vmcs12_pa;
 	n->rules = ~0u;
 	nested_shadow_on(vcpu);
-	return s->flags & KVM_STATE_NESTED_GUEST_MODE ? resume_l2(vcpu, s) : 0;
+	if (!(s->flags & KVM_STATE_NESTED_GUEST_MODE))
+		return 0;
+	/* Memory that is to come has it: it is there while L2 runs. */
+	if (nested_has_linked(n->v12))
+		mem_write(vcpu->vm, n->v12->vmcs_link_pointer, linked, VMCS12_SIZE);
+	return resume_l2(vcpu, s);
 }

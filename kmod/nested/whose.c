@@ -153,10 +153,14 @@ static bool is_l1s(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 	case EXIT_REASON_XSAVES:
 	case EXIT_REASON_XRSTORS:
 		return n12_proc2(v, SECONDARY_EXEC_XSAVES);
+	case EXIT_REASON_VMREAD:
+		return nested_vmread_exits(vcpu, false);
+	case EXIT_REASON_VMWRITE:
+		return nested_vmread_exits(vcpu, true);
 	case EXIT_REASON_PREEMPTION_TIMER:
 		return n12_pin(v, PIN_BASED_VMX_PREEMPTION_TIMER);
 	}
-	/* CPUID, GETSEC, INVD, XSETBV, task switch, triple fault, all VMX instructions. */
+	/* CPUID, GETSEC, INVD, XSETBV, task switch, triple fault, other VMX instructions. */
 	return true;
 }
 

@@ -167,8 +167,182 @@ static void test_type(void)
 	nested_run_with(guest_type, 0, PROC2_CTL, PROC2_SHADOW_VMCS);
 }
 
+/* -- memory operands ------------------------------------------------------------------------ */
+
+static u64 operand[512] VMX_PAGE;
+
+static void l2_read_memory(u64 field)
+{
+	asm volatile("vmread %[f], (%[p])\n"
+		     "pushfq\n"
+		     "pop %[r]" : [r] "=r"(result) : [f] "r"(field), [p] "r"(&operand[1])
+		     : "cc", "memory");
+}
+
+static void l2_write_memory(u64 field)
+{
+	asm volatile("vmwrite (%[p]), %[f]\n"
+		     "pushfq\n"
+		     "pop %[r]" : [r] "=r"(result) : [f] "r"(field), [p] "r"(&operand[1])
+		     : "cc", "memory");
+}
+
+static void l2_read_nowhere(u64 field)
+{
+	u64 f;
+
+	GUEST_TRY(f, "vmread %[field], (%[p])", GUEST_NO_OUT, [field] "r"(field),
+		  [p] "r"(1ull << 46));
+	result = f;
+}
+
+static void violation(u64 eptp, u32 bit)
+{
+	L2_EXIT(REASON_EPT_VIOLATION);
+	GUEST_ASSERT_EQ(vmread(QUALIFICATION) & 7 & ~1u, bit & ~1u);
+	GUEST_ASSERT_EQ(vmread(PHYSICAL_ADDRESS) & ~4095ull, pa(operand));
+	*ept_entry(eptp, pa(operand), 1) |= EPT_RWX;
+}
+
+static void guest_memory(u64 ept)
+{
+	u64 eptp = 0;
+
+	setup();
+	set_bit(read_bitmap, GUEST_RIP, false);
+	set_bit(write_bitmap, GUEST_CS_BASE, false);
+	set_bit(read_bitmap, GUEST_CS_BASE, false);
+	set_bit(write_bitmap, EXIT_REASON, false);
+	if (ept) {
+		eptp = ept_identity(1);
+		l1_use_ept(eptp);
+		*ept_entry(eptp, pa(operand), 1) &= ~(EPT_W | EPT_X);
+	}
+	l2_call(l2_read_memory, GUEST_RIP);
+	/* L1's page tables, too, may forbid what L0 is to do for L2 */
+	if (ept)
+		violation(eptp, 2);
+	L2_DONE();
+	GUEST_ASSERT_EQ(result & FLAGS, 0);
+	GUEST_ASSERT_EQ(operand[1], 0x4321);
+	GUEST_ASSERT_EQ(operand[0] | operand[2], 0);
+	operand[1] = 0xffff800012345678ull;
+	if (ept) {
+		*ept_entry(eptp, pa(operand), 1) &= ~EPT_RWX;
+		try_invept(1, eptp, 0);
+	}
+	l2_call(l2_write_memory, GUEST_CS_BASE);
+	if (ept)
+		violation(eptp, 0);
+	L2_DONE();
+	GUEST_ASSERT_EQ(result & FLAGS, 0);
+	l2_call(l2_read, GUEST_CS_BASE);
+	/* reading that one exits: there is a bitmap for each */
+	set_bit(read_bitmap, GUEST_CS_BASE, true);
+	L2_EXIT_SKIP(REASON_VMREAD);
+	L2_DONE();
+	set_bit(read_bitmap, GUEST_CS_BASE, false);
+	l2_call(l2_read, GUEST_CS_BASE);
+	L2_DONE();
+	GUEST_ASSERT_EQ(value, 0xffff800012345678ull);
+	/* a page fault of L2's own */
+	l2_call(l2_read_nowhere, GUEST_RIP);
+	L2_DONE();
+	GUEST_ASSERT_EQ(result, FAULT(PF_VECTOR));
+	/* exit information may be written where L1 may */
+	operand[1] = 0x55;
+	l2_call(l2_write_memory, EXIT_REASON);
+	L2_DONE();
+	GUEST_ASSERT_EQ(result & FLAGS, l1_caps.misc & 1u << 29 ? 0 : ZF);
+}
+
+/* Memory operands of L2's VMREAD and VMWRITE, which L0 accesses for it. */
+static void test_memory(void)
+{
+	nested_run_with(guest_memory, 0, PROC2_CTL, PROC2_SHADOW_VMCS);
+}
+
+static void test_memory_ept(void)
+{
+	nested_run_with(guest_memory, 1, PROC2_CTL, PROC2_SHADOW_VMCS | PROC2_EPT);
+}
+
+/* -- what is no shadow VMCS -------------------------------------------------------------------- */
+
+static void link_fails(u64 link)
+{
+	vmwrite(LINK_POINTER, link);
+	GUEST_ASSERT_AT(l2_run() == (REASON_GUEST_STATE | REASON_ENTRY_FAILURE), link,
+			vmread(EXIT_REASON));
+	GUEST_ASSERT_AT(vmread(QUALIFICATION) == 4, link, vmread(QUALIFICATION));
+}
+
+static void guest_wrong(void)
+{
+	setup();
+	set_bit(read_bitmap, GUEST_RIP, false);
+	/* the VMCS itself, not aligned, beyond the width, in no memory, another revision */
+	link_fails(pa(l1_vmcs));
+	link_fails(pa(shadow) + 8);
+	link_fails(1ull << 62);
+	link_fails(GPA_MMIO);
+	*(volatile u32 *)shadow ^= 1;
+	link_fails(pa(shadow));
+	*(volatile u32 *)shadow ^= 1;
+	vmwrite(LINK_POINTER, pa(shadow));
+	L2_DONE();
+	GUEST_ASSERT_EQ(value, 0x4321);
+	/* a bitmap in no memory: all ones */
+	vmwrite(VMREAD_BITMAP, GPA_MMIO);
+	l2_call(l2_read, GUEST_RIP);
+	L2_EXIT_SKIP(REASON_VMREAD);
+	L2_DONE();
+	/* and it cannot be entered itself */
+	GUEST_ASSERT_EQ(try_vmclear(pa(l1_vmcs)), VMX_OK);
+	GUEST_ASSERT_EQ(try_vmptrld(pa(shadow)), VMX_OK);
+	GUEST_ASSERT_EQ(try_vmlaunch(), VMX_INVALID);
+	GUEST_ASSERT_EQ(try_vmresume(), VMX_INVALID);
+}
+
+/* Link pointers that are none, and VMLAUNCH of a shadow VMCS. */
+static void test_wrong(void)
+{
+	nested_run_with(guest_wrong, 0, PROC2_CTL, PROC2_SHADOW_VMCS);
+}
+
+L2_SNIPPET(l2_user_read, "mov $0x681e, %ecx", "vmread %rcx, %rax");
+
+static void guest_user(void)
+{
+	setup();
+	/* CPL 3: what exits does, before its level is looked at */
+	vmwrite(GUEST_CS, SEL_UCODE64 | 3);
+	vmwrite(GUEST_SS, SEL_UDATA | 3);
+	vmwrite(GUEST_CS_AR, 0xa0fb);
+	vmwrite(GUEST_SS_AR, 0xc0f3);
+	vmwrite(EXCEPTION_BITMAP, 1u << GP_VECTOR);
+	l2_call(l2_user_read, 0);
+	L2_EXIT(REASON_VMREAD);
+	GUEST_ASSERT_EQ(vmread(GUEST_RIP), (uintptr_t)l2_user_read_at);
+	set_bit(read_bitmap, GUEST_RIP, false);
+	L2_EXIT(REASON_EXCEPTION);
+	GUEST_ASSERT_EQ(vmread(EXIT_EVENT) & 0xff, GP_VECTOR);
+	GUEST_ASSERT_EQ(vmread(EXIT_ERROR), 0);
+	GUEST_ASSERT_EQ(vmread(GUEST_RIP), (uintptr_t)l2_user_read_at);
+}
+
+/* An L2 user: an exit by bitmap, else #GP. */
+static void test_user(void)
+{
+	nested_run_with(guest_user, 0, PROC2_CTL, PROC2_SHADOW_VMCS);
+}
+
 KSFT_MAIN(
 	{ "shadow: bitmaps", test_shadow },
 	{ "shadow: no shadow VMCS", test_none },
 	{ "shadow: kinds of VMCSs", test_type },
+	{ "shadow: memory operands", test_memory },
+	{ "shadow: memory operands, EPT", test_memory_ept },
+	{ "shadow: none to link to", test_wrong },
+	{ "shadow: CPL 3", test_user },
 )

@@ -59,6 +59,9 @@ static void restore(struct vcpu *vcpu, struct saved *s)
 	CHECK_OK(ioctl(vcpu->fd, KVM_SET_NESTED_STATE, s->nested));
 }
 
+/* what is not to be taken from memory: the rest of this VMCS region */
+static u64 forget;
+
 /* a new VM that goes on where this one stopped, which is gone then */
 static struct vcpu *move(struct vcpu *old, bool want_l2)
 {
@@ -70,6 +73,8 @@ static struct vcpu *move(struct vcpu *old, bool want_l2)
 	save(old, &s);
 	CHECK_EQ(!!(s.nested->flags & KVM_STATE_NESTED_GUEST_MODE), want_l2);
 	memcpy(vm->mem, old->vm->mem, vm->mem_size);
+	if (forget)
+		memset((u8 *)vm->mem + forget + 4, 0, 4092);
 	new = vcpu_add_reset(vm, 0);
 	vm_free(old->vm);
 	restore(new, &s);
@@ -238,6 +243,69 @@ static void test_virtual(void)
 	vcpu_done(vcpu);
 }
 
+/* -- with a shadow VMCS ------------------------------------------------------------------- */
+
+static u8 shadow[4096] VMX_PAGE, bitmap[4096] VMX_PAGE;
+
+static void l2_linked(void)
+{
+	u64 i, v;
+
+	for (i = 0; i < 3; i++) {
+		GUEST_SYNC(STAGE_L2);
+		GUEST_ASSERT_EQ(try_vmread(GUEST_RIP, &v), VMX_OK);
+		GUEST_ASSERT_EQ(v, 0x4321);
+		GUEST_ASSERT_EQ(try_vmread(GUEST_ES_BASE, &v), VMX_OK);
+		GUEST_ASSERT_EQ(v, i);
+		GUEST_ASSERT_EQ(try_vmwrite(GUEST_ES_BASE, i + 1), VMX_OK);
+	}
+	GUEST_SYNC(STAGE_L2);
+}
+
+static void guest_linked(void)
+{
+	u64 v;
+
+	l1_vmx_on();
+	*(volatile u32 *)shadow = l1_revision() | 1u << 31;
+	GUEST_ASSERT_EQ(try_vmclear(pa(shadow)), VMX_OK);
+	GUEST_ASSERT_EQ(try_vmptrld(pa(shadow)), VMX_OK);
+	vmwrite(GUEST_RIP, 0x4321);
+	vmwrite(GUEST_ES_BASE, 0);
+	/* it may be the current one, too */
+	GUEST_SYNC(STAGE_L1);
+	GUEST_ASSERT_EQ(vmread(GUEST_RIP), 0x4321);
+	GUEST_ASSERT_EQ(try_vmlaunch(), VMX_INVALID);
+	GUEST_ASSERT_EQ(try_vmclear(pa(shadow)), VMX_OK);
+	l1_make_vmcs(l1_vmcs, l2_linked, 0);
+	vmwrite(VMREAD_BITMAP, pa(bitmap));
+	vmwrite(VMWRITE_BITMAP, pa(bitmap));
+	vmwrite(LINK_POINTER, pa(shadow));
+	l1_control(PROC2_CTL, PROC2_SHADOW_VMCS, 0);
+	L2_DONE();
+	GUEST_ASSERT_EQ(try_vmclear(pa(l1_vmcs)), VMX_OK);
+	GUEST_ASSERT_EQ(try_vmptrld(pa(shadow)), VMX_OK);
+	GUEST_ASSERT_EQ(try_vmread(GUEST_ES_BASE, &v), VMX_OK);
+	GUEST_ASSERT_EQ(v, 3);
+}
+
+/* The shadow VMCS of a running L2 is in the state. */
+static void test_linked(void)
+{
+	struct vcpu *vcpu = nested_vcpu_with(guest_linked, 0, PROC2_CTL, PROC2_SHADOW_VMCS);
+
+	vcpu_sync(vcpu, STAGE_L1);
+	vcpu = move(vcpu, false);
+	forget = pa(shadow);
+	for (;;) {
+		vcpu_expect(vcpu, EXIT_UCALL);
+		if (vcpu->uc.cmd == UCALL_DONE)
+			break;
+		CHECK_EQ(vcpu->uc.arg[0], STAGE_L2);
+		vcpu = move(vcpu, true);
+	}
+}
+
 static void guest_states(void)
 {
 	GUEST_SYNC(0);
@@ -329,6 +397,30 @@ static void test_refused(void)
 	CHECK_EQ(s->hdr.vmx.vmxon_pa, -1ull);
 }
 
+/* L2 with a shadow VMCS, and none or another thing in the state. */
+static void test_linked_refused(void)
+{
+	struct vcpu *vcpu = nested_vcpu_with(guest_linked, 0, PROC2_CTL, PROC2_SHADOW_VMCS);
+	struct kvm_nested_state *s, *good;
+	u32 *revision;
+
+	vcpu_sync(vcpu, STAGE_L1);
+	vcpu_sync(vcpu, STAGE_L2);
+	good = get_state(vcpu);
+	CHECK_EQ(good->size, sizeof(*good) + 2 * 4096);
+	s = state_buffer();
+	memcpy(s, good, good->size);
+	revision = (u32 *)s->data.vmx[0].shadow_vmcs12;
+	*revision ^= 1;
+	refuse(vcpu, s);
+	*revision ^= 1 | 1u << 31;
+	refuse(vcpu, s);
+	*revision ^= 1u << 31;
+	s->size -= 4096;
+	refuse(vcpu, s);
+	CHECK_OK(ioctl(vcpu->fd, KVM_SET_NESTED_STATE, good));
+}
+
 /* A VM without VMX takes none. */
 static void test_without(void)
 {
@@ -347,7 +439,9 @@ KSFT_MAIN(
 	{ "state: moved at each stage", test_stages, 60 },
 	{ "state: moved at each stage, with EPT", test_stages_ept, 60 },
 	{ "state: moved with virtual interrupts", test_virtual, 60 },
+	{ "state: moved with a shadow VMCS", test_linked, 60 },
 	{ "state: what it says", test_states },
 	{ "state: refused", test_refused },
+	{ "state: shadow VMCS refused", test_linked_refused },
 	{ "state: no VMX in CPUID", test_without },
 )
