@@ -132,8 +132,8 @@ static bool is_l1s(struct emys_vcpu *vcpu, u32 reason, u64 qual)
 		/* Without the control it was injected, or is of KVM_SET_GUEST_DEBUG. */
 		return n12_proc(v, CPU_BASED_MONITOR_TRAP_FLAG) || !vcpu->debug.control;
 	case EXIT_REASON_PAUSE_INSTRUCTION:
-		return n12_proc(v, CPU_BASED_PAUSE_EXITING) ||
-		       n12_proc2(v, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+		/* Loops of pauses are L0's: L1 is not offered an exit for them. */
+		return n12_proc(v, CPU_BASED_PAUSE_EXITING);
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		return n12_proc(v, CPU_BASED_TPR_SHADOW);
 	case EXIT_REASON_APIC_ACCESS:

@@ -257,9 +257,11 @@ enum vmcs_field {
 #define PROC2_APIC_REGISTERS	(1u << 8)
 #define PROC2_VID		(1u << 9)
 #define PROC2_PLE		(1u << 10)
+#define PROC2_RDRAND		(1u << 11)
 #define PROC2_INVPCID		(1u << 12)
 #define PROC2_VMFUNC		(1u << 13)
 #define PROC2_SHADOW_VMCS	(1u << 14)
+#define PROC2_RDSEED		(1u << 16)
 #define PROC2_PML		(1u << 17)
 #define PROC2_VE		(1u << 18)
 #define PROC2_XSAVES		(1u << 20)
@@ -333,8 +335,10 @@ enum vmcs_field {
 #define REASON_WBINVD		54
 #define REASON_XSETBV		55
 #define REASON_APIC_WRITE	56
+#define REASON_RDRAND		57
 #define REASON_INVPCID		58
 #define REASON_VMFUNC		59
+#define REASON_RDSEED		61
 #define REASON_PML_FULL		62
 #define REASON_ENTRY_FAILURE	(1u << 31)
 

@@ -36,6 +36,8 @@ L2_SNIPPET(l2_rdpmc, "xor %ecx, %ecx", "rdpmc");
 L2_SNIPPET(l2_rdtsc, "", "rdtsc");
 L2_SNIPPET(l2_pause, "", "pause");
 L2_SNIPPET(l2_wbinvd, "", "wbinvd");
+L2_SNIPPET(l2_rdrand, "", "rdrand %eax");
+L2_SNIPPET(l2_rdseed, "", "rdseed %eax");
 L2_SNIPPET(l2_rdtscp, "", "rdtscp");
 L2_SNIPPET(l2_sgdt, "", "sgdt l2_scratch(%rip)");
 L2_SNIPPET(l2_sidt, "", "sidt l2_scratch(%rip)");
@@ -84,6 +86,8 @@ static const struct insn_row by_control[] = {
 	ROW(l2_rdtsc, PROC_CTL, PROC_RDTSC, REASON_RDTSC, 2, 0),
 	ROW(l2_pause, PROC_CTL, PROC_PAUSE, REASON_PAUSE, 2, 0),
 	ROW(l2_wbinvd, PROC2_CTL, PROC2_WBINVD, REASON_WBINVD, 2, 0),
+	ROW(l2_rdrand, PROC2_CTL, PROC2_RDRAND, REASON_RDRAND, 3, NO_QUALIFICATION),
+	ROW(l2_rdseed, PROC2_CTL, PROC2_RDSEED, REASON_RDSEED, 3, NO_QUALIFICATION),
 	ROW(l2_sgdt, PROC2_CTL, PROC2_DESC, REASON_GDTR_IDTR, 7, NO_QUALIFICATION),
 	ROW(l2_sidt, PROC2_CTL, PROC2_DESC, REASON_GDTR_IDTR, 7, NO_QUALIFICATION),
 	ROW(l2_lgdt, PROC2_CTL, PROC2_DESC, REASON_GDTR_IDTR, 7, NO_QUALIFICATION),

@@ -198,7 +198,7 @@ static void test_caps_all(void)
 	expect_msr(&c, MSR_IA32_VMX_PINBASED_CTLS, 0x000000ff00000016);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, 0xfff9fffe04006172);
 	expect_msr(&c, MSR_IA32_VMX_PROCBASED_CTLS, 0xfff9fffe0401e172);
-	expect_msr(&c, MSR_IA32_VMX_PROCBASED_CTLS2, 0x021273ff00000000);
+	expect_msr(&c, MSR_IA32_VMX_PROCBASED_CTLS2, 0x02137bff00000000);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_EXIT_CTLS, 0x007fffff00036dfb);
 	expect_msr(&c, MSR_IA32_VMX_EXIT_CTLS, 0x007fffff00036dff);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_ENTRY_CTLS, 0x0000f3ff000011fb);
@@ -270,7 +270,7 @@ static void test_caps_cpuid(void)
 	c = max;
 	nested_caps_cpuid(&c, &max, &cpuid);
 	expect_msr(&c, MSR_IA32_VMX_CR4_FIXED1, 0x3767ff);
-	expect_msr(&c, MSR_IA32_VMX_PROCBASED_CTLS2, 0x020263f700000000);
+	expect_msr(&c, MSR_IA32_VMX_PROCBASED_CTLS2, 0x02036bf700000000);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_EXIT_CTLS, 0x007fefff00036dfb);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_ENTRY_CTLS, 0x0000d3ff000011fb);
 	cpuid = (struct nested_cpuid){
