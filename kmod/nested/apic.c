@@ -124,6 +124,7 @@ bool nested_virtual_interrupt(struct emys_vcpu *vcpu)
 /* -- posted interrupts ------------------------------------------------------------------------ */
 
 #define PIR_WORDS	(256 / BITS_PER_LONG)
+#define POSTED_TRIES	8
 #define PI_ON		256		/* the descriptor's bit "outstanding notification" */
 
 bool nested_is_notification(const struct emys_vcpu *vcpu, int vector)
@@ -166,12 +167,16 @@ static void take_descriptor(struct emys_vcpu *vcpu)
 bool nested_take_posted(struct emys_vcpu *vcpu)
 {
 	const struct nested_vcpu *n = vcpu->nested;
+	unsigned int tries;
 
 	if (!n12_pin(n->v12, PIN_BASED_POSTED_INTR) || !vcpu->lapic)
 		return true;
 	if (!nested_pages_valid(vcpu))
 		return false;
-	while (nested_is_notification(vcpu, lapic_poll(vcpu, NULL))) {
+	/* L1's other CPUs may send more all the time: what is beyond waits for the next look. */
+	for (tries = 0; tries < POSTED_TRIES; tries++) {
+		if (!nested_is_notification(vcpu, lapic_poll(vcpu, NULL)))
+			break;
 		lapic_ack(vcpu, n->v12->posted_intr_nv);
 		lapic_write(vcpu, APIC_EOI, 0);
 		take_descriptor(vcpu);
