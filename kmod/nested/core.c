@@ -146,6 +146,17 @@ bool nested_on(const struct emys_vcpu *vcpu)
 	return vcpu->nested && vcpu->nested->vmxon;
 }
 
+u32 nested_debug_changed(struct emys_vcpu *vcpu)
+{
+	struct nested_vcpu *n = vcpu->nested;
+
+	if (!nested_on(vcpu))
+		return 0;
+	n->controls_02 = false;
+	n->debug_changed = vcpu->vmx.l2;
+	return vcpu->vmx.l2 ? n->v12->exception_bitmap : 0;
+}
+
 bool nested_init_blocked(const struct emys_vcpu *vcpu)
 {
 	return nested_on(vcpu) && !vcpu->vmx.l2;

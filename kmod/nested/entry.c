@@ -130,7 +130,7 @@ static void load_steady_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	/* None is the CPU's to carry out. */
 	if (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_ENABLE_VMFUNC)
 		vmcs_write64(VM_FUNCTION_CONTROL, 0);
-	vmcs_write32(EXCEPTION_BITMAP, VMX_EXCEPTIONS | v->exception_bitmap);
+	vmcs_write32(EXCEPTION_BITMAP, vmx_exceptions(vcpu) | v->exception_bitmap);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MASK, v->page_fault_error_code_mask);
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, v->page_fault_error_code_match);
 	vmcs_write32(CR3_TARGET_COUNT, v->cr3_target_count);

@@ -189,6 +189,9 @@ static void load_host(struct emys_vcpu *vcpu, const struct vmcs12 *v, u64 cr0)
 	/* No VPID of its own: the exit left nothing in the TLB. */
 	if (!(vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_VPID))
 		vmx->vmcs01.tlb_cpu = -1;
+	if (unlikely(vcpu->nested->debug_changed))
+		vmcs_write32(EXCEPTION_BITMAP, vmx_exceptions(vcpu));
+	vcpu->nested->debug_changed = false;
 	if (vmx->tsc_offset_moved)
 		vmx_set_tsc_offset(vcpu, vmx->tsc_offset);
 	if ((efer ^ vcpu->msrs.efer) & EFER_SCE)

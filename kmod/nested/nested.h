@@ -57,6 +57,7 @@ struct nested_vcpu {
 	struct vmx_vmcs vmcs02;		/* while vmxon */
 	enum nested_rare rare;
 	bool controls_02;		/* vmcs02 has vmcs12's controls, and pages */
+	bool debug_changed;		/* while L2 ran: vmcs01 has the old exceptions */
 	u64 tsc_offset_02;		/* of L1, in vmcs02's */
 	void *shadow;			/* page of L1's shadow VMCS while vmxon; NULL: none */
 	bool shadow_new;		/* no VMCLEAR has made a VMCS of it */
@@ -187,6 +188,12 @@ bool nested_timer_expired(const struct emys_vcpu *vcpu);
 bool nested_before_entry(struct emys_vcpu *vcpu);
 /* The CPU has entered L2, and whatever was to be delivered is the business of the exit. */
 void nested_entered(struct emys_vcpu *vcpu);
+
+/*
+ * The VMM's debugger is another: both VMCSs are told in time. The exceptions of L2 that L1 wants,
+ * 0 when L1 runs.
+ */
+u32 nested_debug_changed(struct emys_vcpu *vcpu);
 
 /* With vmx->l2: would an interrupt for L1 be a VM exit, whatever L2's RFLAGS.IF? An NMI? */
 bool nested_interrupt_exits(const struct emys_vcpu *vcpu);

@@ -34,6 +34,9 @@ static bool exception_is_l1s(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 		return false;
 	if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_DB && vcpu->debug.control)
 		return false;
+	if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_BP &&
+	    (vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP))
+		return false;
 	return nested_exception_exits(v, info & INTR_INFO_VECTOR_MASK, e->intr_error);
 }
 

@@ -36,6 +36,12 @@ static u64 running_dr7(const struct emys_vcpu *vcpu)
 	return own_breakpoints(vcpu) ? vcpu->debug.dr7 : vcpu->dr.dr7;
 }
 
+u32 vmx_exceptions(const struct emys_vcpu *vcpu)
+{
+	return VMX_EXCEPTIONS |
+	       (vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP ? BIT(VEC_BP) : 0);
+}
+
 static void write_dr7(struct emys_vcpu *vcpu)
 {
 	u64 dr7 = running_dr7(vcpu);
@@ -54,7 +60,7 @@ void vmx_set_dr7(struct emys_vcpu *vcpu, u64 dr7)
 
 int vmx_set_guest_debug(struct emys_vcpu *vcpu, const struct kvm_guest_debug *d)
 {
-	u32 control = d->control, bitmap;
+	u32 control = d->control;
 	bool inject = control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
 
 	if (!vmx_caps.mtf || (control & ~EMYS_GUESTDBG))
@@ -79,10 +85,7 @@ int vmx_set_guest_debug(struct emys_vcpu *vcpu, const struct kvm_guest_debug *d)
 	}
 
 	vmx_vmcs_get(vcpu);
-	bitmap = vmcs_read32(EXCEPTION_BITMAP) & ~BIT(VEC_BP);
-	if (control & KVM_GUESTDBG_USE_SW_BP)
-		bitmap |= BIT(VEC_BP);
-	vmcs_write32(EXCEPTION_BITMAP, bitmap);
+	vmcs_write32(EXCEPTION_BITMAP, vmx_exceptions(vcpu) | nested_debug_changed(vcpu));
 	write_dr7(vcpu);
 	vmx_exec_update(vcpu, 0, CPU_BASED_MONITOR_TRAP_FLAG);
 	vmx_vmcs_put(vcpu);

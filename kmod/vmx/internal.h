@@ -206,7 +206,9 @@ void vmx_dr_save(struct emys_vcpu *vcpu);
 /* The guest's DR7, its fixed bits put right. */
 void vmx_set_dr7(struct emys_vcpu *vcpu, u64 dr7);
 
-/* debug.c: with vcpu->debug.control only; VMCS current but in vmx_handle_debug(). */
+/* debug.c: exceptions that exit, whatever an L1 wants of its L2. */
+u32 vmx_exceptions(const struct emys_vcpu *vcpu);
+/* With vcpu->debug.control only; VMCS current but in vmx_handle_debug(). */
 bool vmx_debug_before_entry(struct emys_vcpu *vcpu, bool busy);
 /* Is the #DB that exited the debugger's? @qual: its exit qualification. */
 bool vmx_debug_takes_db(struct emys_vcpu *vcpu, u64 qual);
