@@ -60,6 +60,20 @@ def emys_module(args):
     return path if os.path.exists(path) else None
 
 
+def warn_if_old(module, kernel):
+    """Somebody edited the source and forgot to build: what runs is not what he looks at."""
+    built = os.path.getmtime(module)
+    for directory, _, names in os.walk(REPO + "/kmod"):
+        for name in names:
+            if not name.endswith((".c", ".h", ".S")) or name.endswith(".mod.c"):
+                continue
+            source = os.path.join(directory, name)
+            if os.path.getmtime(source) > built:
+                say("emys.ko for %s is older than %s; `make KVER=%s host-module` builds it"
+                    % (kernel, os.path.relpath(source, REPO), kernel))
+                return
+
+
 def fill(archive, args, kernel):
     """Put what the options ask for into the archive; return the lines that load modules."""
     setup = []
@@ -75,6 +89,8 @@ def fill(archive, args, kernel):
     emys = emys_module(args)
     if emys:
         archive.copy(emys, "payload/emys.ko")
+        if not os.environ.get("EMYS_KO"):
+            warn_if_old(emys, args.kernel)
     if args.load:
         if not emys:
             raise Failure("no emys.ko for %s: run `make KVER=%s host-module`"
