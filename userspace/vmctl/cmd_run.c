@@ -189,7 +189,8 @@ static void print_end(struct vm *vm)
 {
 	const struct vm_config *c = vm->cfg;
 	json_t *out;
-	char *text;
+	char *text, *at;
+	ssize_t n;
 
 	if (!c->json) {
 		if (vm->stop == STOP_PORT)
@@ -211,8 +212,13 @@ static void print_end(struct vm *vm)
 		json_object_set_new(out, "exit_value",
 				    json_integer(vm->stop_code));
 	text = json_dumps(out, JSON_COMPACT);
-	if (text)
-		say("%s\n", text);
+	/* Longer than a message may be; and the terminal's own newline at the end. */
+	for (at = text; at && *at; at += n) {
+		n = write(STDERR_FILENO, at, strlen(at));
+		if (n <= 0)
+			break;
+	}
+	say("\n");
 	free(text);
 	json_decref(out);
 }
