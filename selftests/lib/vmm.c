@@ -593,6 +593,28 @@ void vcpu_kick_cancel(void)
 	kick_run = NULL;
 }
 
+#define SLICE_US	20000
+#define SLICES		1000
+
+void vcpu_expect_waiting(struct vcpu *vcpu, u32 state)
+{
+	unsigned int slices = 0, stayed = 0;
+	struct kvm_mp_state mp = { 0 };
+
+	/* how long the guest takes to come there is not known; three slices are there */
+	while (stayed < 3) {
+		CHECK_MSG(slices++ < SLICES * ksft_slowness(), "MP state %u, not %u", mp.mp_state,
+			  state);
+		vcpu_kick_after(vcpu, SLICE_US);
+		vcpu_expect(vcpu, EXIT_INTR);
+		vcpu_kick_cancel();
+		CHECK_OK(ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp));
+		CHECK_MSG(!stayed || mp.mp_state == state, "MP state %u after %u", mp.mp_state,
+			  state);
+		stayed += mp.mp_state == state;
+	}
+}
+
 void vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
 {
 	CHECK_OK(ioctl(vcpu->fd, KVM_GET_REGS, regs));

@@ -138,6 +138,8 @@ void guest_run_user(void *fn);
 /* set the immediate_exit of this vCPU after USEC of time, by a signal */
 void vcpu_kick_after(struct vcpu *vcpu, unsigned int usec);
 void vcpu_kick_cancel(void);
+/* run until the vCPU is in this KVM_MP_STATE_* inside KVM_RUN and stays there; an exit is a failure */
+void vcpu_expect_waiting(struct vcpu *vcpu, u32 state);
 
 const char *exit_name(u32 reason);
 

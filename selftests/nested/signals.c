@@ -372,15 +372,6 @@ static void guest_sipi_blocks(void)
 	GUEST_ASSERT_EQ(count, 2);
 }
 
-/* The vCPU is in the state, and stays there. */
-static void expect_waiting(struct vcpu *vcpu)
-{
-	vcpu_kick_after(vcpu, 50000);
-	CHECK_EQ(vcpu_exit(vcpu), EXIT_INTR);
-	vcpu_kick_cancel();
-	CHECK_EQ(mp_state(vcpu), KVM_MP_STATE_INIT_RECEIVED);
-}
-
 /* The wait-for-SIPI activity state; a SIPI elsewhere is lost. */
 static void test_sipi(void)
 {
@@ -393,7 +384,7 @@ static void test_sipi(void)
 	send(vcpu->vm, ICR_STARTUP, 0x22);
 	vcpu_sync(vcpu, 11);
 	for (i = 0; i < 3; i++) {
-		expect_waiting(vcpu);
+		vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 		send(vcpu->vm, ICR_STARTUP, SIPI_VECTOR);
 		vcpu_sync(vcpu, 20);
 	}
@@ -406,9 +397,9 @@ static void test_sipi_blocks(void)
 	struct vcpu *vcpu = with_wait_sipi(guest_sipi_blocks);
 
 	REQUIRE(ksft_is_emys(), "in KVM they are exits");
-	expect_waiting(vcpu);
+	vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 	CHECK_OK(ioctl(vcpu->fd, KVM_NMI));
-	expect_waiting(vcpu);
+	vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 	send(vcpu->vm, ICR_STARTUP, SIPI_VECTOR);
 	vcpu_done(vcpu);
 }
@@ -427,9 +418,9 @@ static void test_sipi_init(void)
 {
 	struct vcpu *vcpu = with_wait_sipi(guest_sipi_init);
 
-	expect_waiting(vcpu);
+	vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 	send(vcpu->vm, ICR_INIT, 0);
-	expect_waiting(vcpu);
+	vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 	send(vcpu->vm, ICR_STARTUP, SIPI_VECTOR);
 	vcpu_done(vcpu);
 }
@@ -484,7 +475,7 @@ static void test_sipi_state(void)
 
 	for (i = 1; i <= 2; i++) {
 		vcpu_sync(vcpu, i);
-		expect_waiting(vcpu);
+		vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 		vcpu_get_events(vcpu, &ev);
 		ev.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
 		ev.sipi_vector = i == 1 ? SIPI_VECTOR : 0x33;

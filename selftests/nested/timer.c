@@ -155,9 +155,7 @@ static void test_wait_sipi(void)
 	REQUIRE(nested_msr(vcpu, MSR_VMX_MISC) & MISC_WAIT_SIPI, "no wait-for-SIPI state");
 	REQUIRE(ksft_is_emys(), "in KVM it is");
 	for (i = 0; i < 2; i++) {
-		vcpu_kick_after(vcpu, 50000);
-		CHECK_EQ(vcpu_exit(vcpu), EXIT_INTR);
-		vcpu_kick_cancel();
+		vcpu_expect_waiting(vcpu, KVM_MP_STATE_INIT_RECEIVED);
 		CHECK_OK(ioctl(vcpu->vm->fd, KVM_SIGNAL_MSI, &msi));
 	}
 	vcpu_done(vcpu);
