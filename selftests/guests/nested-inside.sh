@@ -15,6 +15,15 @@ gone()
 	nothing_left
 }
 
+# took: what the host's clock says since the last
+last=0
+took()
+{
+	read -r up _ </proc/uptime
+	[ $last = 0 ] || echo "# $1: $((${up%.*} - last)) s"
+	last=${up%.*}
+}
+
 # l1 CPUS CASE...: boots L1, has it go through the cases, passes on what it says
 l1()
 {
@@ -85,8 +94,10 @@ for case in "$@"; do
 	*) plain="$plain $case" ;;
 	esac
 done
+took
 # shellcheck disable=SC2086	# they are words
 [ -z "$plain" ] || l1 1 $plain
+took "one CPU"
 for case in "$@"; do
 	case $case in
 	smp) l1 2 smp ;;
@@ -94,7 +105,9 @@ for case in "$@"; do
 	reset) down reset 2 3 ;;
 	panic) down panic 1 3 ;;
 	killed) killed 1 0; killed 2 2 ;;
+	*) continue ;;
 	esac
+	took "$case"
 done
 if [ "$device" = /dev/emys ]; then
 	rmmod emys && insmod ./emys.ko && rmmod emys

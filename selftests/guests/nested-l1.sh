@@ -157,6 +157,7 @@ middle()
 }
 
 for case in "$@"; do
+	read -r began _ </proc/uptime
 	case $case in
 	default)
 		watch
@@ -228,6 +229,8 @@ for case in "$@"; do
 		verdict 1 "no case '$case'"
 		;;
 	esac
+	read -r ended _ </proc/uptime
+	echo "L1: # $case: $((${ended%.*} - ${began%.*})) s"
 done
 dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace|INFO: (rcu|task)|kvm.*(error|unsupported|unhandled)|emys: (VM .* stopped|cannot)' |
 	sed 's/^/L1: # /' >/tmp/trouble
