@@ -250,8 +250,11 @@ static int vcpu_loop(struct emys_vcpu *vcpu)
 			return next;
 		if (unlikely(vcpu->vmx.shutdown)) {
 			vcpu->vmx.shutdown = false;
-			vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-			return 0;
+			if (!vcpu->vmx.l2) {
+				vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+				return 0;
+			}
+			nested_triple_fault(vcpu);
 		}
 		if (signal_pending(current)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;

@@ -325,6 +325,9 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 		return EMYS_RESUME;
 	if (r == -EFAULT)
 		return refuse(vcpu, VMXERR_ENTRY_CONTROLS, "a page outside memory");
+	/* Nothing is wrong with that, but it is more than emys can do. */
+	if (r == -ENXIO)
+		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 	if (r)
 		return r;
 	if (v->cpu_based_vm_exec_control & CPU_BASED_TPR_SHADOW) {

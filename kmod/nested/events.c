@@ -125,12 +125,15 @@ static void exit_for_exception(struct emys_vcpu *vcpu)
 		info = (info & ~INTR_INFO_INTR_TYPE_MASK) | INTR_TYPE_SOFT_EXCEPTION;
 	if (ev->exception.has_error)
 		info |= INTR_INFO_DELIVER_CODE_MASK;
-	if (ev->exception.nr == X86_TRAP_PF)
+	/* L1 is told, and L2's registers stay as they were. */
+	if (ev->exception.has_payload)
+		qual = ev->exception.payload;
+	else if (ev->exception.nr == X86_TRAP_PF)
 		qual = vcpu->cr2;
 	else if (ev->exception.nr == X86_TRAP_DB)
 		qual = vcpu->dr.dr6 & (0xf | BIT(13) | BIT(14));
 	nested_exit(vcpu, EXIT_REASON_EXCEPTION_NMI, qual, info,
-		    ev->exception.has_error ? ev->exception.error : 0);
+		    ev->exception.has_error ? (u16)ev->exception.error : 0);
 }
 
 static void exit_for_nmi(struct emys_vcpu *vcpu)
@@ -161,6 +164,12 @@ static void exit_for_interrupt(struct emys_vcpu *vcpu)
 static void forget_exit(struct emys_vcpu *vcpu)
 {
 	memset(&vcpu->vmx.exit, 0, sizeof(vcpu->vmx.exit));
+}
+
+void nested_triple_fault(struct emys_vcpu *vcpu)
+{
+	forget_exit(vcpu);
+	nested_exit(vcpu, EXIT_REASON_TRIPLE_FAULT, 0, 0, 0);
 }
 
 /* In the order of "Priority Among Simultaneous Events". True: L1 runs now. */
@@ -256,7 +265,7 @@ int nested_before_section(struct emys_vcpu *vcpu)
 		return EMYS_RESUME;
 	r = renew_pages(vcpu);
 	/* Memory that L1 gave the CPU is gone: there is no going on with it. */
-	if (r == -EFAULT)
+	if (r == -EFAULT || r == -ENXIO)
 		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 	/* The host is busy with a page: no entry, and the next round asks again. */
 	if (r == -EAGAIN)

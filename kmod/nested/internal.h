@@ -160,7 +160,10 @@ bool nested_exception_exits(const struct vmcs12 *v, u8 vector, u32 error);
 u32 nested_msr_load(struct emys_vcpu *vcpu, u64 gpa, u32 count, enum nested_msr_list list);
 u32 nested_msr_store(struct emys_vcpu *vcpu, u64 gpa, u32 count);
 
-/* pages.c. 0; -EFAULT: a page that vmcs12 names is no memory; -errno. May sleep. */
+/*
+ * pages.c. 0; a page that vmcs12 names is no memory: -EFAULT, or -ENXIO for the APIC-access page;
+ * -errno. May sleep.
+ */
 int nested_pages_get(struct emys_vcpu *vcpu);
 void nested_pages_put(struct emys_vcpu *vcpu);
 /* Are the pages that were looked up still those? Any context. */

@@ -163,6 +163,8 @@ int nested_before_section(struct emys_vcpu *vcpu);
  * back and loses a SIPI; while L2 runs they are VM exits. May sleep.
  */
 void nested_accept_events(struct emys_vcpu *vcpu);
+/* L2 is shut down, by no instruction of its own: a VM exit. After the section. May sleep. */
+void nested_triple_fault(struct emys_vcpu *vcpu);
 /* L2 is halted, and about to sleep. May sleep. */
 void nested_before_halt(struct emys_vcpu *vcpu);
 /*

@@ -87,7 +87,7 @@ int nested_pages_get(struct emys_vcpu *vcpu)
 		p->gpa = gpa;
 		r = mem_hold(vcpu, gpa, &p->page);
 		if (r && !(r == -EFAULT && may_be_absent(i)))
-			return r;
+			return r == -EFAULT && i == NESTED_APIC_ACCESS ? -ENXIO : r;
 	}
 	n->pages_seq = seq;
 	return 0;

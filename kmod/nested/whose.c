@@ -230,6 +230,11 @@ int nested_slow_exit(struct emys_vcpu *vcpu)
 	if (reason & EMYS_EXIT_REASON_FAILED) {
 		if ((u16)reason == 0xffff)
 			return NESTED_L0;
+		/* It has run: the state is the VMM's, and there is no entry of L1's to fail. */
+		if (!n->entry_pending) {
+			nested_triple_fault(vcpu);
+			return EMYS_RESUME;
+		}
 		nested_entry_failed(vcpu, (u16)reason, vcpu->vmx.exit.qual);
 		return EMYS_RESUME;
 	}
