@@ -101,6 +101,8 @@ struct emys_vm {
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */
 	bool x2apic_api;			/* [L] KVM_CAP_X2APIC_API: 32-bit IDs */
 	bool nested_refused;			/* [L] (c) with the first vCPU: EMYS_CAP_NESTED */
+	bool exception_payload;			/* [L] to set: KVM_CAP_EXCEPTION_PAYLOAD */
+	bool triple_fault_event;		/* [L] to set: KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 	u32 max_vcpu_id;			/* [L] ids are below it; KVM_CAP_MAX_VCPU_ID */
 	struct emys_vm_stats stats;
 	struct emys_vm_reclaim reclaim;		/* balloon/ */
@@ -115,7 +117,7 @@ struct emys_events {
 		bool has_payload;
 		u8 nr;
 		u32 error;
-		u64 payload;			/* CR2 of #PF, DR6 bits of #DB, not yet applied */
+		u64 payload;			/* CR2 of #PF, DR6 bits of #DB: with its delivery */
 	} exception;
 	struct {
 		bool injected;

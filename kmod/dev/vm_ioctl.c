@@ -273,6 +273,12 @@ static long vm_enable_cap(struct dev_call *call)
 			return -EINVAL;
 		vm->max_vcpu_id = cap->args[0];
 		return 0;
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		WRITE_ONCE(vm->exception_payload, !!cap->args[0]);
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		WRITE_ONCE(vm->triple_fault_event, !!cap->args[0]);
+		return 0;
 	case EMYS_CAP_NESTED:
 		return vm_enable_nested(vm, cap->args);
 	default:

@@ -9,6 +9,9 @@
  * it has moved RIP. The debugger's breakpoints take the debug registers for
  * themselves; the guest's stay in vcpu->dr, where its MOV DR finds them.
  */
+#include <linux/sched.h>
+#include <asm/debugreg.h>
+
 #include "../emys.h"
 #include "internal.h"
 
@@ -18,6 +21,7 @@
 #define DR6_FIXED	0xffff0ff0ull
 #define DR6_BD		BIT_ULL(13)
 #define DR6_BS		BIT_ULL(14)
+#define DR6_BT		BIT_ULL(15)
 #define DR7_FIXED	BIT_ULL(10)
 #define DR7_GD		BIT_ULL(13)
 #define DR7_RESERVED	0xd000ull
@@ -114,6 +118,18 @@ bool vmx_debug_before_entry(struct emys_vcpu *vcpu, bool busy)
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, INTR_MTF);
 	vmx->injected = true;
 	return true;
+}
+
+void vmx_debug_report(struct emys_vcpu *vcpu, u64 bits)
+{
+	if (vcpu->vmx.dr_loaded)
+		get_debugreg(vcpu->dr.dr6, 6);
+	vcpu->dr.dr6 = (vcpu->dr.dr6 & ~0xfull) | (bits & (0xf | DR6_BD | DR6_BS | DR6_BT));
+	if (vcpu->vmx.dr_loaded)
+		set_debugreg(vcpu->dr.dr6, 6);
+	vmx_vmcs_get(vcpu);
+	vmcs_writel(GUEST_DR7, vmcs_readl(GUEST_DR7) & ~DR7_GD);
+	vmx_vmcs_put(vcpu);
 }
 
 bool vmx_debug_takes_db(struct emys_vcpu *vcpu, u64 qual)

@@ -73,9 +73,36 @@ void vmx_inject_ud(struct emys_vcpu *vcpu)
 
 void vmx_inject_pf(struct emys_vcpu *vcpu, u64 cr2, u32 error)
 {
+	struct emys_events *ev = &vcpu->ev;
+
 	vmx_queue_exception(vcpu, VEC_PF, true, error);
 	/* A double fault leaves CR2 to the second page fault as well. */
-	vcpu->cr2 = cr2;
+	if (ev->exception.nr != VEC_PF) {
+		vcpu->cr2 = cr2;
+		return;
+	}
+	ev->exception.has_payload = true;
+	ev->exception.payload = cr2;
+}
+
+/* What it leaves in a register, now that no VM exit takes its place. */
+static void deliver_payload(struct emys_vcpu *vcpu)
+{
+	struct emys_events *ev = &vcpu->ev;
+
+	if (!ev->exception.has_payload)
+		return;
+	ev->exception.has_payload = false;
+	if (ev->exception.nr == VEC_PF)
+		vcpu->cr2 = ev->exception.payload;
+	else if (ev->exception.nr == VEC_DB)
+		vmx_debug_report(vcpu, ev->exception.payload);
+}
+
+void vmx_events_settle(struct emys_vcpu *vcpu)
+{
+	if (!READ_ONCE(vcpu->vm->exception_payload) && vcpu->ev.exception.pending)
+		deliver_payload(vcpu);
 }
 
 /* Forget what was injected; what the CPU did not finish delivering comes back. */
@@ -332,6 +359,7 @@ void vmx_events_before_entry(struct emys_vcpu *vcpu)
 		/* A fault sets RF in the image it pushes; #DB and the traps #BP and #OF do not. */
 		if (ev->exception.nr != VEC_DB && ev->exception.nr != 3 && ev->exception.nr != 4)
 			vmx_set_rflags(vcpu, vmx_rflags(vcpu) | X86_EFLAGS_RF);
+		deliver_payload(vcpu);
 		ev->exception.pending = false;
 		ev->exception.injected = true;
 		write_exception(vcpu);
@@ -417,7 +445,21 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e)
 	memset(e, 0, sizeof(*e));
 	vmx_need(vcpu, VMX_AV_INTR);
 	/* Without KVM_CAP_EXCEPTION_PAYLOAD the ABI knows one kind of exception: injected. */
-	e->exception.injected = ev->exception.injected || ev->exception.pending;
+	vmx_events_settle(vcpu);
+	e->exception.injected = ev->exception.injected;
+	if (!READ_ONCE(vcpu->vm->exception_payload)) {
+		e->exception.injected |= ev->exception.pending;
+	} else {
+		e->exception.pending = ev->exception.pending;
+		e->exception_has_payload = ev->exception.pending && ev->exception.has_payload;
+		if (e->exception_has_payload)
+			e->exception_payload = ev->exception.payload;
+		e->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	}
+	if (READ_ONCE(vcpu->vm->triple_fault_event)) {
+		e->triple_fault.pending = vcpu->vmx.shutdown;
+		e->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	}
 	e->exception.nr = ev->exception.nr;
 	e->exception.has_error_code = ev->exception.has_error;
 	e->exception.error_code = ev->exception.error;
@@ -437,7 +479,7 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->nmi.injected = ev->nmi_injected;
 	e->nmi.pending = ev->nmi_pending || atomic_read(&vcpu->nmi_queued);
 	e->nmi.masked = !!(vcpu->vmx.intr_shadow & GUEST_INTR_STATE_NMI);
-	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	e->flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	if (vcpu->lapic) {
 		e->sipi_vector = vcpu->lapic->sipi_vector;
 		e->smi.latched_init = test_bit(LAPIC_EV_INIT, &vcpu->lapic->events);
@@ -447,21 +489,32 @@ void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e)
 
 int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e)
 {
+	const bool payload = e->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
+	const bool pending = payload && e->exception.pending;
 	struct emys_events *ev = &vcpu->ev;
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 
 	if (e->flags & ~(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-			 KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM))
+			 KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM |
+			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT))
 		return -EINVAL;
-	if (e->exception.injected && (e->exception.nr > 31 || e->exception.nr == VEC_NMI))
+	if (payload && !READ_ONCE(vcpu->vm->exception_payload))
+		return -EINVAL;
+	if ((e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) &&
+	    !READ_ONCE(vcpu->vm->triple_fault_event))
+		return -EINVAL;
+	if ((e->exception.injected || pending) &&
+	    (e->exception.nr > 31 || e->exception.nr == VEC_NMI))
 		return -EINVAL;
 	/* There is no SMM: a vCPU cannot be put into it. */
 	if ((e->flags & KVM_VCPUEVENT_VALID_SMM) && (e->smi.smm || e->smi.pending))
 		return -EINVAL;
 
 	vmx_need(vcpu, VMX_AV_INTR);
-	ev->exception.injected = e->exception.injected;
-	ev->exception.pending = false;
+	ev->exception.injected = e->exception.injected && !pending;
+	ev->exception.pending = pending;
+	ev->exception.has_payload = pending && e->exception_has_payload;
+	ev->exception.payload = e->exception_payload;
 	ev->exception.nr = e->exception.nr;
 	ev->exception.has_error = e->exception.has_error_code;
 	ev->exception.error = e->exception.error_code;
@@ -493,6 +546,8 @@ int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e)
 		vcpu->lapic->sipi_vector = e->sipi_vector;
 	if ((e->flags & KVM_VCPUEVENT_VALID_SMM) && vcpu->lapic)
 		assign_bit(LAPIC_EV_INIT, &vcpu->lapic->events, e->smi.latched_init);
+	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+		vmx->shutdown = e->triple_fault.pending;
 	vmx->events_check = true;
 	emys_vcpu_request(vcpu, EMYS_REQ_EVENT);
 	return 0;

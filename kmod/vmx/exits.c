@@ -62,12 +62,7 @@ static int fast_exception_nmi(struct emys_vcpu *vcpu)
 			vmx_events_runs_again(vcpu, info);
 			return VMX_EXIT_PENDING;
 		}
-		if (vcpu->vmx.dr_loaded)
-			get_debugreg(vcpu->dr.dr6, 6);
-		vcpu->dr.dr6 = (vcpu->dr.dr6 & ~0xfull) | (qual & (0xf | BIT(13) | BIT(14)));
-		if (vcpu->vmx.dr_loaded)
-			set_debugreg(vcpu->dr.dr6, 6);
-		vmcs_writel(GUEST_DR7, vmcs_readl(GUEST_DR7) & ~BIT(13));
+		vmx_debug_report(vcpu, qual);
 		/* INT1 is a trap: what it pushes is the next instruction. */
 		if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 			vmx_set_rip(vcpu, vmx_rip(vcpu) + vmcs_read32(VM_EXIT_INSTRUCTION_LEN));

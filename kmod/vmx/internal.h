@@ -212,6 +212,8 @@ u32 vmx_exceptions(const struct emys_vcpu *vcpu);
 bool vmx_debug_before_entry(struct emys_vcpu *vcpu, bool busy);
 /* Is the #DB that exited the debugger's? @qual: its exit qualification. */
 bool vmx_debug_takes_db(struct emys_vcpu *vcpu, u64 qual);
+/* The guest gets a #DB: DR6 has @bits of it, and DR7.GD is off. */
+void vmx_debug_report(struct emys_vcpu *vcpu, u64 bits);
 int vmx_debug_mov_dr(struct emys_vcpu *vcpu);
 int vmx_handle_debug(struct emys_vcpu *vcpu);
 

@@ -256,6 +256,7 @@ static void get_table(unsigned long base, unsigned long limit, struct kvm_dtable
 void vmx_get_sregs(struct emys_vcpu *vcpu, struct kvm_sregs *s)
 {
 	memset(s, 0, sizeof(*s));
+	vmx_events_settle(vcpu);
 	vmx_vmcs_get(vcpu);
 	vmx_get_segment(vcpu, SEG_CS, &s->cs);
 	vmx_get_segment(vcpu, SEG_DS, &s->ds);
@@ -368,6 +369,7 @@ int vmx_set_sregs(struct emys_vcpu *vcpu, const struct kvm_sregs *s)
 void vmx_get_debugregs(struct emys_vcpu *vcpu, struct kvm_debugregs *d)
 {
 	memset(d, 0, sizeof(*d));
+	vmx_events_settle(vcpu);
 	memcpy(d->db, vcpu->dr.db, sizeof(d->db));
 	d->dr6 = vcpu->dr.dr6;
 	d->dr7 = vcpu->dr.dr7;

@@ -245,6 +245,11 @@ void vmx_set_regs(struct emys_vcpu *vcpu, const struct kvm_regs *r);
 void vmx_get_sregs(struct emys_vcpu *vcpu, struct kvm_sregs *s);
 /* -EINVAL: a combination no CPU can be in (CR0, CR4, EFER, APIC base). */
 int vmx_set_sregs(struct emys_vcpu *vcpu, const struct kvm_sregs *s);
+/*
+ * The VMM looks at registers: without KVM_CAP_EXCEPTION_PAYLOAD it is not told that an exception
+ * that waits has yet to write CR2 or DR6.
+ */
+void vmx_events_settle(struct emys_vcpu *vcpu);
 void vmx_get_events(struct emys_vcpu *vcpu, struct kvm_vcpu_events *e);
 int vmx_set_events(struct emys_vcpu *vcpu, const struct kvm_vcpu_events *e);	/* -EINVAL */
 void vmx_get_debugregs(struct emys_vcpu *vcpu, struct kvm_debugregs *d);
