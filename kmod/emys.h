@@ -56,6 +56,7 @@ enum emys_request {
 	EMYS_REQ_TLB,		/* drop this vCPU's TLB entries (VPID) */
 	EMYS_REQ_EOIMAP,	/* recompute the EOI-exit bitmap */
 	EMYS_REQ_APICV,		/* APIC mode or APICv activation changed */
+	EMYS_REQ_MSRS,		/* the MSR filter is another */
 	EMYS_REQ_KICK,		/* nothing but an exit wanted */
 	EMYS_REQ_DEAD,		/* the VM is dead: KVM_RUN ends with -EIO */
 };
@@ -103,10 +104,21 @@ struct emys_vm {
 	bool nested_refused;			/* [L] (c) with the first vCPU: EMYS_CAP_NESTED */
 	bool exception_payload;			/* [L] to set: KVM_CAP_EXCEPTION_PAYLOAD */
 	bool triple_fault_event;		/* [L] to set: KVM_CAP_X86_TRIPLE_FAULT_EVENT */
+	bool platform_info_hidden;		/* [L] to set: KVM_CAP_MSR_PLATFORM_INFO */
+	u32 user_msrs;				/* [L] to set: KVM_MSR_EXIT_REASON_* to the VMM */
+	struct msr_filter __rcu *msr_filter;	/* [L] to set: vmx/msr_filter.h; NULL = none */
+	u64 quirks_off;				/* [L] to set: KVM_CAP_DISABLE_QUIRKS2 */
+	u32 nr_mmu_pages;			/* [L] what the VMM has set, for it to read */
 	u32 max_vcpu_id;			/* [L] ids are below it; KVM_CAP_MAX_VCPU_ID */
 	struct emys_vm_stats stats;
 	struct emys_vm_reclaim reclaim;		/* balloon/ */
 };
+
+/* Is what KVM calls a quirk still wanted? @quirk: KVM_X86_QUIRK_* */
+static inline bool emys_quirk(const struct emys_vm *vm, u64 quirk)
+{
+	return !(READ_ONCE(vm->quirks_off) & quirk);
+}
 
 /* Events of a vCPU, in the terms of struct kvm_vcpu_events. [V] */
 struct emys_events {

@@ -216,6 +216,10 @@ static int vcpu_requests(struct emys_vcpu *vcpu)
 		vmx_apic_access_update(vcpu);
 		vmx_apic_mode_changed(vcpu);
 	}
+	if (emys_vcpu_take(vcpu, EMYS_REQ_MSRS)) {
+		vmx_pass_msrs(vcpu);
+		nested_msrs_changed(vcpu);
+	}
 	if (emys_vcpu_take(vcpu, EMYS_REQ_NMI))
 		vcpu->vmx.events_check = true;
 	return 0;

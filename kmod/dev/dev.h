@@ -30,6 +30,14 @@ struct emys_vcpu;
 #define DEV_MAX_MSRS		256
 #define DEV_MAX_ROUTES		4096
 
+/*
+ * What KVM does by default and a VMM can have otherwise, KVM_CAP_DISABLE_QUIRKS2: those of which
+ * emys has both. LAPIC_MMIO_HOLE it has one only, the better: an x2APIC is not in memory.
+ */
+#define DEV_QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_LAPIC_MMIO_HOLE | \
+			 KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | \
+			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+
 enum dev_row_flags {
 	DEV_ARG_ZERO	= 1 << 0,	/* the argument is not used and must be 0, else -EINVAL */
 	DEV_LOCK_VM	= 1 << 1,	/* vm->lock is held by the handler's caller */

@@ -74,6 +74,14 @@ static const struct dev_cap {
 	{ KVM_CAP_BINARY_STATS_FD, 1 },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, DEV_QUIRKS },
+	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+	/* The CPUID decides in any case. */
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
+	{ KVM_CAP_X86_MSR_FILTER, 1 },
 };
 
 int dev_extension(struct emys_vm *vm, long cap)

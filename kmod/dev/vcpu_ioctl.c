@@ -360,6 +360,52 @@ static long vcpu_translate(struct dev_call *call)
 	return 0;
 }
 
+/* What a guest's kvmclock and hypercalls may do follows from its CPUID, asked for or not. */
+static long vcpu_enable_cap(struct dev_call *call)
+{
+	const struct kvm_enable_cap *cap = call->buf;
+
+	return cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID ? -EINVAL : 0;
+}
+
+/* One attribute: what is added to the host's TSC. */
+static long attr_tsc_offset(const struct kvm_device_attr *attr)
+{
+	if (attr->flags)
+		return -EINVAL;
+	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET ? 0 : -ENXIO;
+}
+
+static long vcpu_has_attr(struct dev_call *call)
+{
+	return attr_tsc_offset(call->buf);
+}
+
+static long vcpu_get_attr(struct dev_call *call)
+{
+	const struct kvm_device_attr *attr = call->buf;
+	long r = attr_tsc_offset(attr);
+
+	if (r)
+		return r;
+	return put_user(call->vcpu->vmx.tsc_offset, (u64 __user *)(unsigned long)attr->addr) ?
+	       -EFAULT : 0;
+}
+
+static long vcpu_set_attr(struct dev_call *call)
+{
+	const struct kvm_device_attr *attr = call->buf;
+	long r = attr_tsc_offset(attr);
+	u64 offset;
+
+	if (r)
+		return r;
+	if (get_user(offset, (u64 __user *)(unsigned long)attr->addr))
+		return -EFAULT;
+	clock_give_offset(call->vcpu, offset);
+	return 0;
+}
+
 static long vcpu_stats_fd(struct dev_call *call)
 {
 	return stats_vcpu_fd(call->vcpu);
@@ -467,6 +513,10 @@ static const struct dev_row vcpu_rows[] = {
 	  vcpu_translate },
 	DEV_IN(KVM_X86_SETUP_MCE, u64, vcpu_setup_mce),
 	DEV_IN(KVM_X86_SET_MCE, struct kvm_x86_mce, vcpu_set_mce),
+	DEV_IN(KVM_ENABLE_CAP, struct kvm_enable_cap, vcpu_enable_cap),
+	DEV_IN(KVM_HAS_DEVICE_ATTR, struct kvm_device_attr, vcpu_has_attr),
+	DEV_IN(KVM_GET_DEVICE_ATTR, struct kvm_device_attr, vcpu_get_attr),
+	DEV_IN(KVM_SET_DEVICE_ATTR, struct kvm_device_attr, vcpu_set_attr),
 	{ KVM_GET_STATS_FD, DEV_ASYNC, 0, 0, vcpu_stats_fd },
 	{ KVM_GET_NESTED_STATE, DEV_RAW, 0, 0, vcpu_get_nested_state },
 	{ KVM_SET_NESTED_STATE, DEV_RAW, 0, 0, vcpu_set_nested_state },

@@ -12,6 +12,7 @@
 #include "../../include/uapi/linux/emys.h"
 #include "dev.h"
 #include "emys.h"
+#include "vmx/msr_filter.h"
 
 static long vm_check_extension(struct dev_call *call)
 {
@@ -53,7 +54,15 @@ static long vm_set_identity_map_addr(struct dev_call *call)
  */
 static long vm_set_nr_mmu_pages(struct dev_call *call)
 {
-	return call->arg < 64 ? -EINVAL : 0;
+	if (call->arg < 64)
+		return -EINVAL;
+	call->vm->nr_mmu_pages = call->arg;
+	return 0;
+}
+
+static long vm_get_nr_mmu_pages(struct dev_call *call)
+{
+	return call->vm->nr_mmu_pages;
 }
 
 static long vm_set_boot_cpu_id(struct dev_call *call)
@@ -238,6 +247,9 @@ static long vm_set_clock(struct dev_call *call)
 
 /* -- capabilities to switch on ---------------------------------------------------- */
 
+#define DEV_MSR_EXITS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
+			 KVM_MSR_EXIT_REASON_FILTER)
+
 static long vm_enable_nested(struct emys_vm *vm, const __u64 *args)
 {
 	if (args[0] > 1 || args[1] || args[2] || args[3])
@@ -279,11 +291,123 @@ static long vm_enable_cap(struct dev_call *call)
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
 		WRITE_ONCE(vm->triple_fault_event, !!cap->args[0]);
 		return 0;
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		WRITE_ONCE(vm->platform_info_hidden, !cap->args[0]);
+		return 0;
+	case KVM_CAP_DISABLE_QUIRKS2:
+		if (cap->args[0] & ~(u64)DEV_QUIRKS)
+			return -EINVAL;
+		fallthrough;
+	case KVM_CAP_DISABLE_QUIRKS:
+		/* The older one asks for whatever of it there is. */
+		WRITE_ONCE(vm->quirks_off, cap->args[0] & DEV_QUIRKS);
+		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		if (cap->args[0] & ~(u64)DEV_MSR_EXITS)
+			return -EINVAL;
+		WRITE_ONCE(vm->user_msrs, cap->args[0]);
+		return 0;
 	case EMYS_CAP_NESTED:
 		return vm_enable_nested(vm, cap->args);
 	default:
 		return -EINVAL;
 	}
+}
+
+/* -- MSRs of the VMM's ------------------------------------------------------------- */
+
+static size_t range_longs(const struct kvm_msr_filter_range *r)
+{
+	return BITS_TO_LONGS((size_t)r->nmsrs);
+}
+
+static bool range_ok(const struct kvm_msr_filter_range *r)
+{
+	if (!r->nmsrs)
+		return true;
+	return r->flags && !(r->flags & ~(u32)(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE)) &&
+	       range_longs(r) * sizeof(long) <= KVM_MSR_FILTER_MAX_BITMAP_SIZE;
+}
+
+/* Ranges without an MSR are none. */
+static long vm_set_msr_filter(struct dev_call *call)
+{
+	const struct kvm_msr_filter *user = call->buf;
+	struct msr_filter *f;
+	size_t longs = 0;
+	unsigned int i;
+
+	if (user->flags & ~(u32)KVM_MSR_FILTER_DEFAULT_DENY)
+		return -EINVAL;
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		if (!range_ok(&user->ranges[i]))
+			return -EINVAL;
+		longs += range_longs(&user->ranges[i]);
+	}
+	/* What denies all is a mistake; what denies nothing is none. */
+	if (!longs) {
+		if (user->flags & KVM_MSR_FILTER_DEFAULT_DENY)
+			return -EINVAL;
+		msr_filter_set(call->vm, NULL);
+		return 0;
+	}
+	f = kzalloc(struct_size(f, bits, longs), GFP_KERNEL_ACCOUNT);
+	if (!f)
+		return -ENOMEM;
+	f->deny = user->flags & KVM_MSR_FILTER_DEFAULT_DENY;
+	longs = 0;
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		const struct kvm_msr_filter_range *r = &user->ranges[i];
+		unsigned long *bits = &f->bits[longs];
+
+		if (!r->nmsrs)
+			continue;
+		if (copy_from_user(bits, (void __user *)r->bitmap,
+				   range_longs(r) * sizeof(long))) {
+			kfree(f);
+			return -EFAULT;
+		}
+		longs += range_longs(r);
+		f->ranges[f->nr++] = (struct msr_range){
+			.flags = r->flags, .base = r->base, .nmsrs = r->nmsrs, .bitmap = bits,
+		};
+	}
+	msr_filter_set(call->vm, f);
+	return 0;
+}
+
+/* As a 32-bit VMM has it: its pointers are smaller. */
+struct msr_filter32 {
+	__u32 flags;
+	struct {
+		__u32 flags, nmsrs, base, bitmap;
+	} ranges[KVM_MSR_FILTER_MAX_RANGES];
+};
+
+#define KVM_X86_SET_MSR_FILTER32	_IOW(KVMIO, 0xc6, struct msr_filter32)
+
+static long vm_set_msr_filter32(struct dev_call *call)
+{
+	const struct msr_filter32 *user = call->buf;
+	struct dev_call wide = *call;
+	struct kvm_msr_filter *f;
+	unsigned int i;
+	long r;
+
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	if (!f)
+		return -ENOMEM;
+	f->flags = user->flags;
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		f->ranges[i].flags = user->ranges[i].flags;
+		f->ranges[i].nmsrs = user->ranges[i].nmsrs;
+		f->ranges[i].base = user->ranges[i].base;
+		f->ranges[i].bitmap = (__force __u8 *)compat_ptr(user->ranges[i].bitmap);
+	}
+	wide.buf = f;
+	r = vm_set_msr_filter(&wide);
+	kfree(f);
+	return r;
 }
 
 static long vm_stats_fd(struct dev_call *call)
@@ -300,7 +424,8 @@ static const struct dev_row vm_rows[] = {
 	{ KVM_SET_USER_MEMORY_REGION, 0, sizeof(struct kvm_userspace_memory_region), 0,
 	  vm_set_region },
 	{ KVM_GET_DIRTY_LOG, 0, sizeof(struct kvm_dirty_log), 0, vm_get_dirty_log },
-	{ KVM_SET_NR_MMU_PAGES, 0, 0, 0, vm_set_nr_mmu_pages },
+	{ KVM_SET_NR_MMU_PAGES, DEV_LOCK_VM, 0, 0, vm_set_nr_mmu_pages },
+	{ KVM_GET_NR_MMU_PAGES, DEV_LOCK_VM, 0, 0, vm_get_nr_mmu_pages },
 	{ KVM_SET_TSS_ADDR, 0, 0, 0, vm_set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR, DEV_NO_VCPUS, sizeof(u64), 0, vm_set_identity_map_addr },
 	{ KVM_SET_BOOT_CPU_ID, DEV_LOCK_VM, 0, 0, vm_set_boot_cpu_id },
@@ -323,6 +448,10 @@ static const struct dev_row vm_rows[] = {
 	{ KVM_GET_CLOCK, 0, 0, sizeof(struct kvm_clock_data), vm_get_clock },
 	{ KVM_SET_CLOCK, 0, sizeof(struct kvm_clock_data), 0, vm_set_clock },
 	{ KVM_ENABLE_CAP, DEV_LOCK_VM, sizeof(struct kvm_enable_cap), 0, vm_enable_cap },
+	{ KVM_X86_SET_MSR_FILTER, DEV_LOCK_VM, sizeof(struct kvm_msr_filter), 0,
+	  vm_set_msr_filter },
+	{ KVM_X86_SET_MSR_FILTER32, DEV_LOCK_VM, sizeof(struct msr_filter32), 0,
+	  vm_set_msr_filter32 },
 	{ KVM_GET_STATS_FD, 0, 0, 0, vm_stats_fd },
 };
 

@@ -97,7 +97,7 @@ void lapic_reset(struct emys_vcpu *vcpu, bool init)
 		WRITE_ONCE(l->base, base);
 	reset_regs(l);
 	/* virtual wire: the firmware has left LINT0 to the PIC */
-	if (!init && is_bsp(vcpu))
+	if (!init && is_bsp(vcpu) && emys_quirk(vcpu->vm, KVM_X86_QUIRK_LINT0_REENABLED))
 		lapic_set_reg(l, APIC_LVT0, APIC_DM_EXTINT);
 	if (!init)
 		WRITE_ONCE(l->events, 0);

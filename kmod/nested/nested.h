@@ -101,6 +101,8 @@ void nested_leave(struct emys_vcpu *vcpu);
 
 /* May the guest's CPUID and IA32_FEATURE_CONTROL be used for VMX? */
 bool nested_has_vmx(const struct emys_vcpu *vcpu);
+/* What L1 may access without exit is another. */
+void nested_msrs_changed(struct emys_vcpu *vcpu);
 /* Is it in VMX operation? */
 bool nested_on(const struct emys_vcpu *vcpu);
 /* In VMX root operation, where an INIT has to wait? */

@@ -214,6 +214,15 @@ void nested_merge_msr_bitmap(struct emys_vcpu *vcpu)
 	nested_apic_msrs(vcpu);
 }
 
+void nested_msrs_changed(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->vmx.l2)
+		return;
+	vmx_vmcs_get(vcpu);
+	nested_merge_msr_bitmap(vcpu);
+	vmx_vmcs_put(vcpu);
+}
+
 void nested_pages_load(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;

@@ -178,6 +178,18 @@ void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc)
 	clock_set_offset(vcpu, offset);
 }
 
+void clock_give_offset(struct emys_vcpu *vcpu, u64 offset)
+{
+	struct emys_clock *c = &vcpu->vm->clock;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&c->lock, flags);
+	c->tsc_offset = offset;
+	c->tsc_write_valid = true;
+	raw_spin_unlock_irqrestore(&c->lock, flags);
+	clock_set_offset(vcpu, offset);
+}
+
 int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz)
 {
 	u64 diff = abs((s64)(khz ? khz : tsc_khz) - tsc_khz);

@@ -583,6 +583,8 @@ static void cpuid_derive(struct emys_vcpu *vcpu)
 	f->has_pat = cpuid_bit(l1, EDX, F(PAT));
 	f->has_pcid = cpuid_bit(l1, ECX, F(PCID));
 	f->has_x2apic = cpuid_bit(l1, ECX, F(X2APIC));
+	f->has_mwait = cpuid_bit(l1, ECX, F(MWAIT));
+	f->has_sse3 = cpuid_bit(l1, ECX, F(XMM3));
 	f->has_vmx = nested && cpuid_bit(l1, ECX, F(VMX));
 	f->has_tsc_deadline = cpuid_bit(l1, ECX, F(TSC_DEADLINE_TIMER));
 	f->has_xsave = vmx_caps.xcr0 && cpuid_bit(l1, ECX, F(XSAVE));
@@ -641,6 +643,10 @@ void cpuid_update(struct emys_vcpu *vcpu)
 	if (e) {
 		cpuid_set_bit(&e->ecx, F(OSXSAVE), vcpu->vmx.cpuid_osxsave);
 		cpuid_set_bit(&e->edx, F(APIC), base & MSR_IA32_APICBASE_ENABLE);
+		if (!emys_quirk(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+			cpuid_set_bit(&e->ecx, F(MWAIT),
+				      vcpu->msrs.misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
+		vcpu->feat.has_mwait = e->ecx & F(MWAIT);
 	}
 	e = cpuid_find(vcpu, 0xd, 0);
 	if (e)
@@ -665,6 +671,10 @@ static bool cpuid_same(const struct emys_vcpu *vcpu, const struct kvm_cpuid_entr
 			cpuid_set_bit(&b.ecx, F(OSXSAVE), false);
 			cpuid_set_bit(&a.edx, F(APIC), false);
 			cpuid_set_bit(&b.edx, F(APIC), false);
+			if (!emys_quirk(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)) {
+				cpuid_set_bit(&a.ecx, F(MWAIT), false);
+				cpuid_set_bit(&b.ecx, F(MWAIT), false);
+			}
 		}
 		if (a.function == 0xd && a.index <= 1)
 			b.ebx = a.ebx;

@@ -98,6 +98,11 @@ static int fast_window(struct emys_vcpu *vcpu)
 
 static int fast_cpuid(struct emys_vcpu *vcpu)
 {
+	/* SDM volume 3, "CPUID faulting" */
+	if (unlikely(vcpu->msrs.misc_features) && vmx_get_cpl(vcpu)) {
+		vmx_inject_gp(vcpu);
+		return EMYS_RESUME;
+	}
 	cpuid_emulate(vcpu);
 	vmx_skip(vcpu);
 	return EMYS_RESUME;
@@ -133,33 +138,6 @@ static int fast_vmcall(struct emys_vcpu *vcpu)
 	return EMYS_RESUME;
 }
 
-static int fast_rdmsr(struct emys_vcpu *vcpu)
-{
-	u64 val;
-
-	if (msr_read(vcpu, (u32)vcpu->regs[1], &val, false)) {
-		vmx_inject_gp(vcpu);
-		return EMYS_RESUME;
-	}
-	vcpu->regs[0] = (u32)val;
-	vcpu->regs[2] = val >> 32;
-	vmx_skip(vcpu);
-	return EMYS_RESUME;
-}
-
-static int fast_wrmsr(struct emys_vcpu *vcpu)
-{
-	u64 val = (u32)vcpu->regs[0] | vcpu->regs[2] << 32;
-
-	if (msr_write(vcpu, (u32)vcpu->regs[1], val, false)) {
-		vmx_inject_gp(vcpu);
-		return EMYS_RESUME;
-	}
-	vmx_skip(vcpu);
-	/* How SPEC_CTRL is switched is decided once per section. */
-	return (u32)vcpu->regs[1] == MSR_IA32_SPEC_CTRL ? VMX_EXIT_LEAVE : EMYS_RESUME;
-}
-
 static int fast_skip(struct emys_vcpu *vcpu)
 {
 	vmx_skip(vcpu);
@@ -176,6 +154,14 @@ static int fast_ud(struct emys_vcpu *vcpu)
 {
 	vmx_inject_ud(vcpu);
 	return EMYS_RESUME;
+}
+
+/* Nothing is waited for: what was to be seen may have been written already. */
+static int fast_mwait(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->feat.has_mwait && !emys_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
+		return fast_ud(vcpu);
+	return fast_skip(vcpu);
 }
 
 static int fast_pause(struct emys_vcpu *vcpu)
@@ -260,10 +246,10 @@ static const exit_fn fast_exits[] = {
 	[EXIT_REASON_CR_ACCESS] = fast_cr,
 	[EXIT_REASON_DR_ACCESS] = vmx_handle_dr,
 	[EXIT_REASON_IO_INSTRUCTION] = vmx_fast_io,
-	[EXIT_REASON_MSR_READ] = fast_rdmsr,
-	[EXIT_REASON_MSR_WRITE] = fast_wrmsr,
-	[EXIT_REASON_MWAIT_INSTRUCTION] = fast_ud,
-	[EXIT_REASON_MONITOR_INSTRUCTION] = fast_ud,
+	[EXIT_REASON_MSR_READ] = vmx_fast_rdmsr,
+	[EXIT_REASON_MSR_WRITE] = vmx_fast_wrmsr,
+	[EXIT_REASON_MWAIT_INSTRUCTION] = fast_mwait,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = fast_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION] = fast_pause,
 	[EXIT_REASON_TPR_BELOW_THRESHOLD] = fast_tpr,
 	[EXIT_REASON_APIC_ACCESS] = fast_apic_access,
@@ -535,6 +521,8 @@ static const exit_fn slow_exits[] = {
 	[EXIT_REASON_HLT] = handle_hlt,
 	[EXIT_REASON_CR_ACCESS] = handle_cr,
 	[EXIT_REASON_IO_INSTRUCTION] = vmx_handle_io,
+	[EXIT_REASON_MSR_READ] = vmx_handle_msr,
+	[EXIT_REASON_MSR_WRITE] = vmx_handle_msr,
 	[EXIT_REASON_MONITOR_TRAP_FLAG] = vmx_handle_debug,
 	[EXIT_REASON_PAUSE_INSTRUCTION] = handle_pause,
 	[EXIT_REASON_VMCLEAR] = nested_slow_insn,

@@ -84,6 +84,12 @@ static int complete_single(struct emys_vcpu *vcpu)
 	return EMYS_RESUME;
 }
 
+/* The instruction was over before the VMM was asked. */
+static int complete_nothing(struct emys_vcpu *vcpu)
+{
+	return EMYS_RESUME;
+}
+
 /* "Instruction Information for VM Exits Due to INS or OUTS": address size in bits 9:7. */
 static u64 address_mask(struct emys_vcpu *vcpu)
 {
@@ -245,5 +251,10 @@ int vmx_handle_io(struct emys_vcpu *vcpu)
 		return handle_string(vcpu);
 	if (!vcpu->io.in)
 		memcpy(vcpu->pio_data, &vcpu->regs[0], vcpu->io.size);
+	if (vcpu->io.port == 0x7e && !vcpu->io.in &&
+	    emys_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		vmx_skip(vcpu);
+		return to_vmm(vcpu, 1, complete_nothing);
+	}
 	return to_vmm(vcpu, 1, complete_single);
 }

@@ -94,6 +94,7 @@ static const struct msr_plain {
 	  ~0ull },
 	{ MSR_IA32_FEAT_CTL, V(feat_ctl), 0, PLAIN_ANY, false, FEAT_CTL_LOCKED },
 	{ MSR_IA32_MCG_STATUS, V(mcg_status), 0, PLAIN_ANY, false, ~0ull },
+	{ MSR_IA32_POWER_CTL, V(power_ctl), 0, PLAIN_ANY, false, ~0ull },
 #undef V
 #undef NEED
 };
@@ -163,7 +164,6 @@ static bool msr_ignored(u32 msr, u64 *val)
 	case MSR_IA32_LASTINTTOIP:
 	case MSR_IA32_BBL_CR_CTL:
 	case MSR_IA32_UCODE_WRITE:
-	case MSR_MISC_FEATURES_ENABLES:
 	case MSR_P6_PERFCTR0:
 	case MSR_P6_PERFCTR1:
 	case MSR_P6_EVNTSEL0:
@@ -482,6 +482,9 @@ int msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val, bool host)
 		return 0;
 	case MSR_PLATFORM_INFO:
 		*val = m->platform_info;
+		return host || !READ_ONCE(vcpu->vm->platform_info_hidden) ? 0 : -EPERM;
+	case MSR_MISC_FEATURES_ENABLES:
+		*val = m->misc_features;
 		return 0;
 	case MSR_IA32_XSS:
 		*val = m->xss;
@@ -533,7 +536,7 @@ int msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val, bool host)
 	case 0:
 		return 0;
 	case 1:
-		return msr_ignored(msr, val) ? 0 : -EPERM;
+		return msr_ignored(msr, val) ? 0 : -ENOENT;
 	default:
 		return -EPERM;
 	}
@@ -574,9 +577,39 @@ static int pat_write(struct emys_vcpu *vcpu, u64 val)
 
 static int misc_enable_write(struct emys_vcpu *vcpu, u64 val, bool host)
 {
-	if (!host && ((val ^ vcpu->msrs.misc_enable) & MISC_ENABLE_RO))
+	u64 change = val ^ vcpu->msrs.misc_enable;
+
+	if (!host && (change & MISC_ENABLE_RO))
+		return -EPERM;
+	if (!(change & MSR_IA32_MISC_ENABLE_MWAIT) ||
+	    emys_quirk(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)) {
+		vcpu->msrs.misc_enable = val;
+		return 0;
+	}
+	/* "ENABLE MONITOR FSM": not without SSE3. The CPUID follows. */
+	if (!vcpu->feat.has_sse3)
 		return -EPERM;
 	vcpu->msrs.misc_enable = val;
+	cpuid_update(vcpu);
+	return 0;
+}
+
+/* What the VMM says of the platform; only CPUID faulting means anything here. */
+static int platform_info_write(struct emys_vcpu *vcpu, u64 val, bool host)
+{
+	if (!host || (vcpu->msrs.misc_features && !(val & MSR_PLATFORM_INFO_CPUID_FAULT)))
+		return -EPERM;
+	vcpu->msrs.platform_info = val;
+	return 0;
+}
+
+static int misc_features_write(struct emys_vcpu *vcpu, u64 val)
+{
+	if (val & ~(u64)MSR_MISC_FEATURES_ENABLES_CPUID_FAULT)
+		return -EPERM;
+	if (val && !(vcpu->msrs.platform_info & MSR_PLATFORM_INFO_CPUID_FAULT))
+		return -EPERM;
+	vcpu->msrs.misc_features = val;
 	return 0;
 }
 
@@ -637,7 +670,9 @@ int msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host)
 			m->ucode_rev = val;
 		return 0;
 	case MSR_PLATFORM_INFO:
-		return feature_write(&m->platform_info, val, 0, host);
+		return platform_info_write(vcpu, val, host);
+	case MSR_MISC_FEATURES_ENABLES:
+		return misc_features_write(vcpu, val);
 	case MSR_IA32_XSS:
 		if ((!host && !f->has_xsaves) || (val & ~f->xss_allowed))
 			return -EPERM;
@@ -687,7 +722,7 @@ int msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val, bool host)
 	case 0:
 		return 0;
 	case 1:
-		return msr_ignored(msr, &ignored) ? 0 : -EPERM;
+		return msr_ignored(msr, &ignored) ? 0 : -ENOENT;
 	default:
 		return -EPERM;
 	}
@@ -703,6 +738,7 @@ void msr_reset(struct emys_vcpu *vcpu, bool init)
 	memset(m, 0, sizeof(*m));
 	pat_write(vcpu, PAT_RESET);
 	m->misc_enable = MISC_ENABLE_RESET;
+	m->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
 	m->ucode_rev = UCODE_RESET;
 	m->arch_caps = arch_caps_host();
 	m->mcg_cap = MCE_BANKS;
@@ -726,7 +762,8 @@ void msr_reset(struct emys_vcpu *vcpu, bool init)
 /* Each can be read, and what was read written back, by the vCPU's ioctls. */
 const u32 msr_list[] = {
 	MSR_IA32_TSC, MSR_IA32_APICBASE, MSR_IA32_FEAT_CTL, MSR_IA32_TSC_ADJUST,
-	MSR_IA32_SPEC_CTRL, MSR_IA32_UCODE_REV, MSR_PLATFORM_INFO, MSR_MTRRcap,
+	MSR_IA32_SPEC_CTRL, MSR_IA32_UCODE_REV, MSR_PLATFORM_INFO, MSR_MISC_FEATURES_ENABLES,
+	MSR_IA32_POWER_CTL, MSR_MTRRcap,
 	MSR_IA32_ARCH_CAPABILITIES,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 	MSR_IA32_MCG_CAP, MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL,
@@ -771,6 +808,8 @@ int msr_feature_read(u32 msr, u64 *val)
 		*val = UCODE_RESET;
 		return 0;
 	case MSR_PLATFORM_INFO:
+		*val = MSR_PLATFORM_INFO_CPUID_FAULT;
+		return 0;
 	case MSR_IA32_PERF_CAPABILITIES:	/* a guest has no counters */
 		*val = 0;
 		return 0;

@@ -9,6 +9,7 @@
 #include "../emys.h"
 #include "entry.h"
 #include "internal.h"
+#include "msr_filter.h"
 #include "own.h"
 
 static DEFINE_IDA(vpid_ida);
@@ -102,6 +103,8 @@ void vmx_msr_passthrough(struct emys_vcpu *vcpu, u32 msr, bool read, bool write)
 		bit = 0x2000 + (msr & 0x1fff);
 	else
 		return;
+	read = read && msr_filter_allows(vcpu->vm, msr, KVM_MSR_FILTER_READ);
+	write = write && msr_filter_allows(vcpu->vm, msr, KVM_MSR_FILTER_WRITE);
 	__assign_bit(bit, map, !read);
 	__assign_bit(bit + 0x4000, map, !write);
 }
@@ -130,6 +133,7 @@ void vmx_vm_destroy(struct emys_vm *vm)
 	if (vm->vmx.apic_access)
 		__free_page(vm->vmx.apic_access);
 	free_percpu(vm->vmx.seen_gen);
+	kfree(rcu_dereference_protected(vm->msr_filter, true));
 }
 
 /* MSRs that live in the VMCS or do not matter to the host while a guest runs. */
@@ -258,10 +262,23 @@ void vmx_vmcs_setup(struct emys_vcpu *vcpu, struct vmx_vmcs *vmcs)
 	vcpu->vmx.cur = cur;
 }
 
+void vmx_pass_msrs(struct emys_vcpu *vcpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
+		vmx_msr_passthrough(vcpu, passed_msrs[i], true, true);
+	vmx_msr_passthrough(vcpu, MSR_IA32_TSC, true, false);
+	/* Entries load it; a write has bits that are not for guests. */
+	vmx_msr_passthrough(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
+	vmx_msr_passthrough(vcpu, MSR_IA32_PRED_CMD, false, vcpu->feat.has_ibpb);
+	if (vcpu->vmx.spec_ctrl_passed)
+		vmx_msr_passthrough(vcpu, MSR_IA32_SPEC_CTRL, true, true);
+}
+
 int vmx_vcpu_init(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
-	unsigned int i;
 	int r;
 
 	vmx->svi_dirty = true;
@@ -269,11 +286,7 @@ int vmx_vcpu_init(struct emys_vcpu *vcpu)
 	if (r)
 		return r;
 	vmx->cur = &vmx->vmcs01;
-	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
-		vmx_msr_passthrough(vcpu, passed_msrs[i], true, true);
-	vmx_msr_passthrough(vcpu, MSR_IA32_TSC, true, false);
-	/* Entries load it; a write has bits that are not for guests. */
-	vmx_msr_passthrough(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
+	vmx_pass_msrs(vcpu);
 	vmx_vmcs_setup(vcpu, &vmx->vmcs01);
 	return 0;
 }

@@ -154,7 +154,7 @@ struct emys_features {
 	u64 xss_allowed;
 	bool has_1g, has_xsave, has_pcid, has_x2apic, has_tsc_deadline, has_tsc_adjust,
 	     has_rdtscp, has_rdpid, has_invpcid, has_spec_ctrl, has_ibpb, has_arch_caps, has_mtrr,
-	     has_mce, has_pat, has_vmx, has_xsaves,
+	     has_mce, has_pat, has_vmx, has_xsaves, has_mwait, has_sse3,
 	     has_long_mode, has_syscall, has_fsgsbase, has_kvmclock;
 	u32 kvm_leaf;			/* 0x40000000-style base of the KVM leaf, 0 none */
 	u32 kvm_features;
@@ -169,6 +169,8 @@ struct emys_msrs {
 	u64 apic_base;				/* only while there is no in-kernel APIC */
 	u64 spec_ctrl, arch_caps, xss;
 	u64 misc_enable, feat_ctl, platform_info, ucode_rev;
+	u64 misc_features;			/* CPUID faulting */
+	u64 power_ctl;				/* a value, nothing more */
 	u64 tsc_adjust;
 	u64 mtrr_def, mtrr_fixed[11], mtrr_var[EMYS_MTRR_VAR * 2];
 	u64 mcg_cap, mcg_status, mcg_ctl, mce_banks[32 * 4];
@@ -296,7 +298,9 @@ int vmx_set_efer(struct emys_vcpu *vcpu, u64 efer, bool host);
 /* VMCS-backed MSRs, for msr.c. 1 = not one of them. */
 int vmx_vmcs_msr_read(struct emys_vcpu *vcpu, u32 msr, u64 *val);
 int vmx_vmcs_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val);
-/* Let the guest access @msr without exit (or not). */
+/* All that may be accessed without exit, as the MSR filter is now. The vCPU's own thread. */
+void vmx_pass_msrs(struct emys_vcpu *vcpu);
+/* Let the guest access @msr without exit (or not), where the filter lets it. */
 void vmx_msr_passthrough(struct emys_vcpu *vcpu, u32 msr, bool read, bool write);
 /* New TSC offset for the guest. */
 void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset);
@@ -322,8 +326,8 @@ void vmx_cpuid_changed(struct emys_vcpu *vcpu);
 /* -- MSRs (msr.c) ----------------------------------------------------------- */
 
 /*
- * One MSR. 0, or -EPERM: unknown, reserved bits, not in this guest's CPUID: the
- * guest gets #GP, the VMM's ioctl stops there. @host: from an ioctl (more is
+ * One MSR. 0, or -ENOENT: unknown, -EPERM: reserved bits, not in this guest's CPUID: the
+ * guest gets #GP or the VMM is asked, the VMM's ioctl stops there. @host: from an ioctl (more is
  * allowed: read-only values, CPUID not yet consulted). Never sleeps unless @host:
  * the run section calls it with interrupts off; what must sleep (kvmclock's page)
  * is left to a request.
@@ -370,6 +374,8 @@ int clock_get(struct emys_vm *vm, struct kvm_clock_data *d);
 int clock_set(struct emys_vm *vm, const struct kvm_clock_data *d);	/* -EINVAL flags */
 /* Guest (or host) wrote IA32_TIME_STAMP_COUNTER: matching writes of several vCPUs stay in step. */
 void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc);
+/* The VMM gives the offset itself, and other vCPUs may be in step with it from now on. */
+void clock_give_offset(struct emys_vcpu *vcpu, u64 offset);
 /* -EINVAL: not the host's frequency and no TSC scaling. */
 int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz);
 /* EMYS_REQ_CLOCK: rewrite the vCPU's pv-clock page. May sleep. */
