@@ -137,7 +137,8 @@ bool emys_vcpu_runnable(struct emys_vcpu *vcpu)
 	if (ev->exception.pending || ev->exception.injected)
 		return true;
 	if (unlikely(vcpu->vmx.l2) &&
-	    (nested_timer_expired(vcpu) || nested_virtual_interrupt(vcpu)))
+	    (nested_timer_expired(vcpu) || nested_virtual_interrupt(vcpu) ||
+	     nested_halt_exits(vcpu)))
 		return true;
 	if (!vcpu->lapic)
 		return false;

@@ -20,6 +20,11 @@ bool nested_nmi_exits(const struct emys_vcpu *vcpu)
 	return n12_pin(vcpu->nested->v12, PIN_BASED_NMI_EXITING);
 }
 
+bool nested_takes_exception(const struct emys_vcpu *vcpu, u8 vector, u32 error)
+{
+	return nested_exception_exits(vcpu->nested->v12, vector, error);
+}
+
 static bool interrupt_waits(struct emys_vcpu *vcpu)
 {
 	int vector;
@@ -79,7 +84,7 @@ static bool exit_waits(struct emys_vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested->v12;
 
-	return init_waits(vcpu) || exception_waits(vcpu) ||
+	return init_waits(vcpu) || exception_waits(vcpu) || vcpu->nested->mtf_due ||
 	       (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) ||
 	       (n12_pin(v, PIN_BASED_EXT_INTR_MASK) && interrupt_waits(vcpu));
 }
@@ -105,14 +110,43 @@ static bool debug_trap_waits(struct emys_vcpu *vcpu)
 	       !(vmx_intr_shadow(vcpu) & GUEST_INTR_STATE_MOV_SS);
 }
 
-/* Is there what L2 has to see before interrupts, NMIs and the timer are looked at? */
+/*
+ * Is there what L2 has to see before interrupts, NMIs and the timer are looked at? Debug traps come
+ * after the monitor trap flag, and stay pending for L1 to see.
+ */
 static bool l2_comes_first(struct emys_vcpu *vcpu)
 {
 	if (delivery_open(vcpu))
 		return true;
 	if (exception_waits(vcpu))
 		return false;
-	return vcpu->ev.exception.pending || debug_trap_waits(vcpu);
+	return vcpu->ev.exception.pending || (!vcpu->nested->mtf_due && debug_trap_waits(vcpu));
+}
+
+/* The windows are the CPU's business but in HLT, where it never is. 0: none opens. */
+static u32 window_in_halt(struct emys_vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested->v12;
+
+	if (vcpu->mp_state != KVM_MP_STATE_HALTED)
+		return 0;
+	if (n12_proc(v, CPU_BASED_NMI_WINDOW_EXITING) &&
+	    !(vmx_intr_shadow(vcpu) & GUEST_INTR_STATE_NMI))
+		return EXIT_REASON_NMI_WINDOW;
+	if (n12_proc(v, CPU_BASED_INTR_WINDOW_EXITING) && vmx_interrupt_allowed(vcpu))
+		return EXIT_REASON_INTERRUPT_WINDOW;
+	return 0;
+}
+
+bool nested_halt_exits(struct emys_vcpu *vcpu)
+{
+	return vcpu->nested->mtf_due || window_in_halt(vcpu);
+}
+
+void nested_trap(struct emys_vcpu *vcpu)
+{
+	vcpu->nested->mtf_due = true;
+	vcpu->vmx.events_check = true;
 }
 
 static void exit_for_exception(struct emys_vcpu *vcpu)
@@ -125,6 +159,9 @@ static void exit_for_exception(struct emys_vcpu *vcpu)
 		info = (info & ~INTR_INFO_INTR_TYPE_MASK) | INTR_TYPE_SOFT_EXCEPTION;
 	if (ev->exception.has_error)
 		info |= INTR_INFO_DELIVER_CODE_MASK;
+	/* "IDT-Vectoring Information": a double fault is not told what it came of. */
+	if (ev->exception.nr == X86_TRAP_DF)
+		vcpu->vmx.exit.idt_info = 0;
 	/* L1 is told, and L2's registers stay as they were. */
 	if (ev->exception.has_payload)
 		qual = ev->exception.payload;
@@ -166,10 +203,16 @@ static void forget_exit(struct emys_vcpu *vcpu)
 	memset(&vcpu->vmx.exit, 0, sizeof(vcpu->vmx.exit));
 }
 
-void nested_triple_fault(struct emys_vcpu *vcpu)
+/* An exit that has no more to say than its reason */
+static void exit_plain(struct emys_vcpu *vcpu, u32 reason)
 {
 	forget_exit(vcpu);
-	nested_exit(vcpu, EXIT_REASON_TRIPLE_FAULT, 0, 0, 0);
+	nested_exit(vcpu, reason, 0, 0, 0);
+}
+
+void nested_triple_fault(struct emys_vcpu *vcpu)
+{
+	exit_plain(vcpu, EXIT_REASON_TRIPLE_FAULT);
 }
 
 /* In the order of "Priority Among Simultaneous Events". True: L1 runs now. */
@@ -179,12 +222,15 @@ static bool take_exit(struct emys_vcpu *vcpu)
 
 	if (exception_waits(vcpu)) {
 		exit_for_exception(vcpu);
+	} else if (vcpu->nested->mtf_due) {
+		exit_plain(vcpu, EXIT_REASON_MONITOR_TRAP_FLAG);
 	} else if (nested_timer_expired(vcpu)) {
-		forget_exit(vcpu);
-		nested_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
+		exit_plain(vcpu, EXIT_REASON_PREEMPTION_TIMER);
 	} else if (nmi_waits(vcpu) && n12_pin(v, PIN_BASED_NMI_EXITING)) {
 		forget_exit(vcpu);
 		exit_for_nmi(vcpu);
+	} else if (window_in_halt(vcpu)) {
+		exit_plain(vcpu, window_in_halt(vcpu));
 	} else if (n12_pin(v, PIN_BASED_EXT_INTR_MASK) && interrupt_waits(vcpu)) {
 		forget_exit(vcpu);
 		exit_for_interrupt(vcpu);
@@ -206,8 +252,7 @@ void nested_accept_events(struct emys_vcpu *vcpu)
 		return;
 	/* One that waits for a SIPI is where an INIT would bring it. */
 	if (test_and_clear_bit(LAPIC_EV_INIT, &l->events) && !waits) {
-		forget_exit(vcpu);
-		nested_exit(vcpu, EXIT_REASON_INIT_SIGNAL, 0, 0, 0);
+		exit_plain(vcpu, EXIT_REASON_INIT_SIGNAL);
 		return;
 	}
 	if (test_and_clear_bit(LAPIC_EV_SIPI, &l->events) && waits) {
@@ -298,6 +343,7 @@ void nested_entered(struct emys_vcpu *vcpu)
 	struct nested_vcpu *n = vcpu->nested;
 
 	n->entry_pending = false;
+	n->mtf_due = false;
 	n->status_read = false;
 	vcpu->vmx.inject_raw = false;
 	if (n->exit_put_off) {

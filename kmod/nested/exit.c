@@ -241,6 +241,7 @@ void nested_leave_l2(struct emys_vcpu *vcpu)
 	vcpu->vmx.cr4_l1.mask = 0;
 	vcpu->vmx.cr4_l1.shadow = 0;
 	n->entry_pending = false;
+	n->mtf_due = false;
 	n->timer_on = false;
 	resume_apic(vcpu);
 	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;

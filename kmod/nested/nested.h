@@ -63,6 +63,7 @@ struct nested_vcpu {
 	bool shadow_new;		/* no VMCLEAR has made a VMCS of it */
 	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
 	bool exit_put_off;		/* a VM exit waits for that */
+	bool mtf_due;			/* L1 traps what emys executed for L2 */
 	bool reflect;			/* the exit is L1's, and not done in the section */
 	u64 reflect_tsc;		/* when it came, by the host's TSC */
 	bool apic_changed;		/* of L1's APIC, to be told to vmcs01 */
@@ -75,6 +76,7 @@ struct nested_vcpu {
 	u16 status;			/* its guest interrupt status, SVI and RVI */
 	struct nested_page pages[NESTED_PAGES];
 	s64 pages_seq;			/* mem.zap_seq when they were looked up */
+	struct page *nowhere;		/* stands in for a virtual-APIC page; or NULL */
 	u64 l1_debugctl;		/* of L1 at the entry, for an L2 that shares it */
 	struct mem_derived *ept02;	/* NULL: L2's physical addresses are L1's */
 	/* The last access that emys made for L2, if it is an exit to L1; reason 0: it is none. */
@@ -190,6 +192,15 @@ void nested_sleep_ends(struct emys_vcpu *vcpu);
 bool nested_timer_expired(const struct emys_vcpu *vcpu);
 /* Before each entry of the section: false, nested_before_section() has something to do. */
 bool nested_before_entry(struct emys_vcpu *vcpu);
+/* L1 has the monitor trap flag on, and emys executed an instruction of L2's. Any context. */
+void nested_trap(struct emys_vcpu *vcpu);
+/*
+ * With vmx->l2 in HLT, what the CPU would see there: a trap that is due, a window that L1 waits
+ * for and that is open. Any context, with RFLAGS and interruptibility read.
+ */
+bool nested_halt_exits(struct emys_vcpu *vcpu);
+/* With vmx->l2: would this exception, @error 0 when it has none, be an exit to L1? */
+bool nested_takes_exception(const struct emys_vcpu *vcpu, u8 vector, u32 error);
 /* The CPU has entered L2, and whatever was to be delivered is the business of the exit. */
 void nested_entered(struct emys_vcpu *vcpu);
 

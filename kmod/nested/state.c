@@ -26,6 +26,8 @@ u32 nested_state_get(struct emys_vcpu *vcpu, struct kvm_nested_state *s)
 	s->flags |= KVM_STATE_NESTED_GUEST_MODE;
 	if (n->entry_pending)
 		s->flags |= KVM_STATE_NESTED_RUN_PENDING;
+	if (n->mtf_due)
+		s->flags |= KVM_STATE_NESTED_MTF_PENDING;
 	if (nested_has_linked(n->v12))
 		s->size += VMCS12_SIZE;
 	if (n->timer_on) {

@@ -39,7 +39,11 @@ void vmx_queue_exception(struct emys_vcpu *vcpu, u8 vector, bool has_error, u32 
 	u8 prev = ev->exception.nr;
 
 	vcpu->vmx.events_check = true;
-	if (ev->exception.pending || ev->exception.injected) {
+	/* What is an exit to L1 is that before it can make a double fault of another. */
+	if (unlikely(vcpu->vmx.l2) && ev->exception.injected &&
+	    nested_takes_exception(vcpu, vector, has_error ? error : 0)) {
+		ev->exception.injected = false;
+	} else if (ev->exception.pending || ev->exception.injected) {
 		ev->exception.injected = false;
 		if (prev == VEC_DF) {
 			/* A fault while delivering #DF: shutdown. */

@@ -260,18 +260,7 @@ static void commit(struct emys_vcpu *vcpu, struct mmio *m)
 	}
 	vmx_set_rflags(vcpu, m->res.cpu.rflags);
 	vmx_set_rip(vcpu, m->insn.mode == EMYS_INSN_64 ? m->res.cpu.rip : (u32)m->res.cpu.rip);
-	vmx_need(vcpu, VMX_AV_INTR);
-	if (vmx->intr_shadow & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)) {
-		vmx->intr_shadow &= ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
-		vmx->dirty |= VMX_AV_INTR;
-		vmx->events_check = true;
-	}
-	if (vmx->rflags & X86_EFLAGS_TF) {
-		vmx_vmcs_get(vcpu);
-		vmcs_writel(GUEST_PENDING_DBG_EXCEPTIONS,
-			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | BIT(14));
-		vmx_vmcs_put(vcpu);
-	}
+	vmx_insn_done(vcpu);
 }
 
 /* Go through the phases until one needs the VMM. */

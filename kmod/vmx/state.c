@@ -117,17 +117,10 @@ void vmx_gwalk_regs(struct emys_vcpu *vcpu, struct gwalk_regs *r)
 	}
 }
 
-void vmx_skip(struct emys_vcpu *vcpu)
+void vmx_insn_done(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
-	u64 rip = vmx_rip(vcpu);
-	u32 len = vmx->in_section ? vmcs_read32(VM_EXIT_INSTRUCTION_LEN) : vmx->exit.insn_len;
 
-	rip += len;
-	/* Outside 64-bit mode the instruction pointer is 32 bits wide and wraps. */
-	if (unlikely(rip >> 32) && !vmx_is_64bit(vcpu))
-		rip = (u32)rip;
-	vmx_set_rip(vcpu, rip);
 	if (unlikely(vmx_intr_shadow(vcpu) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))) {
 		vmx->intr_shadow &= ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
 		vmx->dirty |= VMX_AV_INTR;
@@ -139,6 +132,22 @@ void vmx_skip(struct emys_vcpu *vcpu)
 			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | BIT(14));
 		vmx_vmcs_put(vcpu);
 	}
+	if (unlikely(vmx->cur->exec_keep & CPU_BASED_MONITOR_TRAP_FLAG))
+		nested_trap(vcpu);
+}
+
+void vmx_skip(struct emys_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = &vcpu->vmx;
+	u64 rip = vmx_rip(vcpu);
+	u32 len = vmx->in_section ? vmcs_read32(VM_EXIT_INSTRUCTION_LEN) : vmx->exit.insn_len;
+
+	rip += len;
+	/* Outside 64-bit mode the instruction pointer is 32 bits wide and wraps. */
+	if (unlikely(rip >> 32) && !vmx_is_64bit(vcpu))
+		rip = (u32)rip;
+	vmx_set_rip(vcpu, rip);
+	vmx_insn_done(vcpu);
 }
 
 bool vmx_interrupt_allowed(struct emys_vcpu *vcpu)

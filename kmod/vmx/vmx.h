@@ -280,8 +280,10 @@ void vmx_queue_exception(struct emys_vcpu *vcpu, u8 vector, bool has_error, u32 
 void vmx_inject_gp(struct emys_vcpu *vcpu);	/* #GP(0) */
 void vmx_inject_ud(struct emys_vcpu *vcpu);
 void vmx_inject_pf(struct emys_vcpu *vcpu, u64 cr2, u32 error);
-/* Past the instruction that exited: RIP, interrupt shadow, single step. */
+/* Past the instruction that exited: RIP, and vmx_insn_done(). */
 void vmx_skip(struct emys_vcpu *vcpu);
+/* emys has executed an instruction of the guest's: interrupt shadow, single step, L1's MTF. */
+void vmx_insn_done(struct emys_vcpu *vcpu);
 u64 vmx_get_rip(struct emys_vcpu *vcpu);
 u64 vmx_get_rflags(struct emys_vcpu *vcpu);
 u64 vmx_get_cr0(struct emys_vcpu *vcpu);
