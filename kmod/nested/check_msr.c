@@ -16,6 +16,9 @@ static const struct {
 	/* written, and read, in SMM only */
 	{ MSR_IA32_SMM_MONITOR_CTL, true, false },
 	{ MSR_IA32_SMBASE, true, true },
+	/* of no use since the Pentium; memory that nobody wrote is no list */
+	{ MSR_IA32_P5_MC_ADDR, true, false },
+	{ MSR_IA32_P5_MC_TYPE, true, false },
 	/* model-specific: microcode is not updated in the middle of an entry */
 	{ MSR_IA32_UCODE_WRITE, true, false },
 	{ MSR_IA32_UCODE_REV, true, false },

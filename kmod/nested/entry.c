@@ -15,6 +15,7 @@ static void fill_env(struct emys_vcpu *vcpu, struct vmcs12_env *env)
 		.caps = &n->caps,
 		.vmptr = n->ptr,
 		.efer = vcpu->feat.efer_allowed,
+		.debugctl = DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF,
 		.maxphyaddr = vcpu->feat.maxphyaddr,
 		.linear_bits = 48,
 		.ia32e = vcpu->msrs.efer & EFER_LMA,
@@ -183,7 +184,8 @@ static void load_guest(struct emys_vcpu *vcpu, const struct vmcs12 *v, const u64
 	vmcs_writel(GUEST_PENDING_DBG_EXCEPTIONS, v->guest_pending_dbg_exceptions);
 	if (v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS) {
 		dr7 = v->guest_dr7;
-		debugctl = v->guest_ia32_debugctl;
+		/* The records of branches are the host's. */
+		debugctl = v->guest_ia32_debugctl & ~(u64)DEBUGCTLMSR_LBR;
 	}
 	vmx_set_dr7(vcpu, dr7);
 	vmcs_write64(GUEST_IA32_DEBUGCTL, debugctl);

@@ -49,19 +49,31 @@ static bool wanted(const struct vmcs12 *v, int i, u64 *gpa)
 
 static void put_page_of(struct emys_vcpu *vcpu, struct nested_page *p)
 {
-	if (p->page)
+	if (p->page && p->page != vcpu->nested->nowhere)
 		mem_unhold(vcpu->vm, p->gpa, p->page);
 	p->page = NULL;
 }
 
 /*
  * The bitmaps are only read: where there is no memory all bits read as ones, as on a CPU. The
- * descriptor is not looked at before a notification comes, and a VMCS link pointer is judged with
- * the guest's state.
+ * virtual-APIC page has a stand-in. The descriptor is not looked at before a notification comes,
+ * and a VMCS link pointer is judged with the guest's state.
  */
 static bool may_be_absent(int i)
 {
-	return i != NESTED_VAPIC && i != NESTED_APIC_ACCESS;
+	return i != NESTED_APIC_ACCESS;
+}
+
+/* A virtual-APIC page where there is no memory: all ones, until L2 writes there. */
+static int get_nowhere(struct nested_vcpu *n)
+{
+	if (!n->nowhere)
+		n->nowhere = alloc_page(GFP_KERNEL_ACCOUNT);
+	if (!n->nowhere)
+		return -ENOMEM;
+	memset(page_address(n->nowhere), 0xff, PAGE_SIZE);
+	n->pages[NESTED_VAPIC].page = n->nowhere;
+	return 0;
 }
 
 int nested_pages_get(struct emys_vcpu *vcpu)
@@ -86,6 +98,8 @@ int nested_pages_get(struct emys_vcpu *vcpu)
 			continue;
 		p->gpa = gpa;
 		r = mem_hold(vcpu, gpa, &p->page);
+		if (r == -EFAULT && i == NESTED_VAPIC)
+			r = get_nowhere(n);
 		if (r && !(r == -EFAULT && may_be_absent(i)))
 			return r == -EFAULT && i == NESTED_APIC_ACCESS ? -ENXIO : r;
 	}
@@ -116,6 +130,9 @@ void nested_pages_put(struct emys_vcpu *vcpu)
 
 	for (i = 0; i < NESTED_PAGES; i++)
 		put_page_of(vcpu, &vcpu->nested->pages[i]);
+	if (vcpu->nested->nowhere)
+		__free_page(vcpu->nested->nowhere);
+	vcpu->nested->nowhere = NULL;
 }
 
 bool nested_pages_valid(const struct emys_vcpu *vcpu)

@@ -68,6 +68,36 @@ static void test_tpr_alone(void)
 	nested_run_with(guest_tpr, 0, PROC_CTL, PROC_TPR_SHADOW);
 }
 
+/* an address of the VM's that is no memory */
+#define NOWHERE		0xc0000000ull
+
+static void guest_nowhere(void)
+{
+	l1_vmx_on();
+	vapic_start(l2_cr8, 0);
+	vmwrite(VIRTUAL_APIC, NOWHERE);
+	vmwrite(TPR_THRESHOLD, 15);
+	/* all ones: not below the threshold */
+	L2_EXIT(REASON_TPR);
+	GUEST_ASSERT_EQ(got, 15);
+	GUEST_ASSERT_EQ(vmread(GUEST_RIP), pa(apicv_cr8));
+	/* and one of L1's again */
+	vmwrite(VIRTUAL_APIC, pa(virtual_apic));
+	vmwrite(TPR_THRESHOLD, 0);
+	*vapic_reg(APIC_TPR) = 0x90;
+	l2_call(l2_cr8, 0);
+	L2_DONE();
+	GUEST_ASSERT_EQ(got, 9);
+	GUEST_ASSERT_EQ(*vapic_reg(APIC_TPR), 0x30);
+}
+
+/* A virtual-APIC page in no memory: any address within the width will do for an entry. */
+static void test_nowhere(void)
+{
+	REQUIRE(ksft_is_emys(), "KVM has no virtual-APIC page then");
+	nested_run_with(guest_nowhere, 0, PROC_CTL, PROC_TPR_SHADOW);
+}
+
 static void l2_read(u64 at)
 {
 	got = *(volatile u32 *)at;
@@ -542,6 +572,7 @@ static void test_controls(void)
 KSFT_MAIN(
 	{ "apicv: TPR shadow", test_tpr },
 	{ "apicv: TPR shadow, no irqchip", test_tpr_alone },
+	{ "apicv: TPR shadow in no memory", test_nowhere },
 	{ "apicv: APIC-access page", test_access },
 	{ "apicv: x2APIC mode", test_x2apic },
 	{ "apicv: x2APIC mode, registers of L1's", test_x2apic_own },

@@ -7,6 +7,7 @@
 
 #define BEYOND		(1ull << 52)	/* no physical address is that wide */
 #define ODD		(1ull << 63)	/* no canonical address */
+#define NOWHERE		0xc0000000ull	/* no memory of the VM's */
 
 enum want {
 	RUNS,			/* L2 runs to its end */
@@ -87,6 +88,9 @@ static const struct row control_rows[] = {
 	{ "virtual-APIC page: beyond the width", CONTROLS, NEEDS(PROC_CTL, PROC_TPR_SHADOW), {
 		SET(PROC_CTL, PROC_TPR_SHADOW), VALUE(VIRTUAL_APIC, BEYOND),
 		VALUE(TPR_THRESHOLD, 0) } },
+	{ "virtual-APIC page: no memory", RUNS, NEEDS(PROC_CTL, PROC_TPR_SHADOW), {
+		SET(PROC_CTL, PROC_TPR_SHADOW | PROC_CR8_LOAD | PROC_CR8_STORE),
+		VALUE(VIRTUAL_APIC, NOWHERE), VALUE(TPR_THRESHOLD, 0) } },
 	{ "TPR threshold: reserved bits", CONTROLS, NEEDS(PROC_CTL, PROC_TPR_SHADOW), {
 		SET(PROC_CTL, PROC_TPR_SHADOW), VALUE(VIRTUAL_APIC, (uintptr_t)page),
 		VALUE(TPR_THRESHOLD, 0x10) } },
@@ -300,6 +304,8 @@ static const struct row guest_rows[] = {
 	{ "CR4: a reserved bit", GUEST, ALWAYS, { SET(GUEST_CR4, 1ull << 63) } },
 	{ "CR4.PAE = 0 in IA-32e mode", GUEST, ALWAYS, { CLEAR(GUEST_CR4, X86_CR4_PAE) } },
 	{ "CR3: beyond the width", GUEST, ALWAYS, { SET(GUEST_CR3, BEYOND) } },
+	{ "DEBUGCTL: LBR and BTF", RUNS, ALWAYS, {
+		SET(ENTRY_CTL, ENTRY_LOAD_DEBUG), VALUE(GUEST_DEBUGCTL, 3) } },
 	{ "DEBUGCTL: a reserved bit", GUEST, ALWAYS, {
 		SET(ENTRY_CTL, ENTRY_LOAD_DEBUG), VALUE(GUEST_DEBUGCTL, 1ull << 5) } },
 	{ "DR7: the high half", GUEST, ALWAYS, {

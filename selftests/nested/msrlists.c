@@ -137,6 +137,8 @@ static const struct msr_entry bad[] = {
 	{ MSR_FS_BASE, 0, 0 },
 	{ MSR_GS_BASE, 0, 0 },
 	{ NO_MSR, 0, 0 },
+	/* what a list reads as that nobody wrote */
+	{ 0, 0, 0 },
 	/* bits 63:32 of the first half */
 	{ MSR_LSTAR, 1, 0x1234 },
 	/* what WRMSR would refuse */

@@ -566,6 +566,8 @@ static void test_msr_lists(void)
 		{ MSR_GS_BASE, 0, false, { -EINVAL, 0, -EINVAL } },
 		{ 0xc0000102, 0, false, { 0, 0, 0 } },
 		{ MSR_IA32_SMM_MONITOR_CTL, 0, false, { -EINVAL, 0, -EINVAL } },
+		{ MSR_IA32_P5_MC_ADDR, 0, false, { -EINVAL, 0, -EINVAL } },
+		{ MSR_IA32_P5_MC_TYPE, 0, false, { -EINVAL, 0, -EINVAL } },
 		{ MSR_IA32_SMBASE, 0, false, { -EINVAL, -EINVAL, -EINVAL } },
 		{ MSR_IA32_UCODE_WRITE, 0, false, { -EINVAL, 0, -EINVAL } },
 		{ MSR_IA32_UCODE_REV, 0, false, { -EINVAL, 0, -EINVAL } },
