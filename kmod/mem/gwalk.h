@@ -37,6 +37,7 @@ struct gwalk_regs {
 #define GWALK_USER	4	/* user-mode access: with the rights of CPL 3 */
 #define GWALK_IMPLICIT	8	/* implicit supervisor access: SMAP whatever AC says */
 #define GWALK_TABLE	16	/* for emys_vcpu.gpa_map alone: of a paging-structure entry */
+#define GWALK_PDPTE	32	/* the same: of the PDPTEs, when they are loaded */
 
 /* Page-fault error code */
 #define GWALK_PF_P	0x01

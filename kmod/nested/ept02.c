@@ -274,7 +274,9 @@ static void refuse(struct emys_vcpu *vcpu, int why, u64 gpa2, u32 access,
 	switch (why) {
 	case EPT12_VIOLATION:
 		n->refused.reason = EXIT_REASON_EPT_VIOLATION;
-		n->refused.qual = w->qual | QUAL_LINEAR | (access & GWALK_TABLE ? 0 : QUAL_FINAL);
+		n->refused.qual = w->qual;
+		if (!(access & GWALK_PDPTE))
+			n->refused.qual |= QUAL_LINEAR | (access & GWALK_TABLE ? 0 : QUAL_FINAL);
 		break;
 	case EPT12_MISCONFIG:
 		n->refused.reason = EXIT_REASON_EPT_MISCONFIG;

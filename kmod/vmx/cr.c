@@ -61,6 +61,16 @@ bool vmx_cr4_valid(struct emys_vcpu *vcpu, u64 cr4)
 	return !(cr4 & vcpu->feat.cr4_reserved) && !(cr4 & ~vmx_caps.cr4_fixed1 & ~X86_CR4_VMXE);
 }
 
+/* @gpa is the running guest's own. -EFAULT: what its hypervisor has there forbids it. */
+static int read_pdptes(struct emys_vcpu *vcpu, u64 gpa, u64 pdpte[4])
+{
+	if (unlikely(vcpu->gpa_map) && vcpu->gpa_map(vcpu, gpa, GWALK_PDPTE, &gpa))
+		return -EFAULT;
+	if (mem_read(vcpu->vm, gpa, pdpte, 4 * sizeof(*pdpte)))
+		memset(pdpte, 0, 4 * sizeof(*pdpte));
+	return 0;
+}
+
 /* "PDPTE Registers": PAE paging loads four entries with MOV to CR; reserved bits there are #GP. */
 int vmx_load_pdptrs(struct emys_vcpu *vcpu, u64 cr3)
 {
@@ -70,8 +80,8 @@ int vmx_load_pdptrs(struct emys_vcpu *vcpu, u64 cr3)
 	if (!(vmx_get_cr0(vcpu) & X86_CR0_PG) || !(vmx_get_cr4(vcpu) & X86_CR4_PAE) ||
 	    (vcpu->msrs.efer & EFER_LMA))
 		return 0;
-	if (mem_read(vcpu->vm, cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
-		memset(pdpte, 0, sizeof(pdpte));
+	if (read_pdptes(vcpu, cr3 & 0xffffffe0, pdpte))
+		return -EFAULT;
 	reserved = ~GENMASK_ULL(vcpu->feat.maxphyaddr - 1, 12) & ~(u64)(BIT(0) | BIT(3) | BIT(4)) &
 		   ~GENMASK_ULL(11, 9);
 	for (i = 0; i < 4; i++)
@@ -283,6 +293,8 @@ int vmx_handle_cr(struct emys_vcpu *vcpu)
 		r = vmx_set_cr0(vcpu, (cr0 & ~0xeull) | val);
 		break;
 	}
+	if (r == -EFAULT)
+		return vmx_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 	if (r)
 		vmx_inject_gp(vcpu);
 	else

@@ -10,6 +10,7 @@
 static u64 pdpt[4] VMX_PAGE;
 static u64 pds[2][512] VMX_PAGE;
 static u32 pd32[1024] VMX_PAGE;
+static u64 elsewhere[512] VMX_PAGE;
 
 asm(".text\n"
     ".code32\n"
@@ -23,6 +24,14 @@ asm(".text\n"
     "	movl $0x77, 4(%esi)\n"
     "modes_32_call:\n"
     "	vmcall\n"
+    /* paging on, before all that */
+    ".globl modes_pg, modes_pg_at\n"
+    "modes_pg:\n"
+    "	mov %cr0, %eax\n"
+    "	or $0x80000000, %eax\n"
+    "modes_pg_at:\n"
+    "	mov %eax, %cr0\n"
+    "	jmp modes_32\n"
     /* on into 64-bit mode, with the tables in EDI */
     ".globl modes_up, modes_up_call\n"
     "modes_up:\n"
@@ -60,6 +69,7 @@ asm(".text\n"
     "modes_16_end:\n"
     ".code64\n");
 
+extern const char modes_pg[], modes_pg_at[];
 extern const char modes_32[], modes_32_call[], modes_up[], modes_up_call[];
 extern const char modes_16[], modes_16_call[], modes_16_int[], modes_16_end[];
 
@@ -196,6 +206,36 @@ static void guest_flat(void)
 	check_32();
 }
 
+/* PDPTEs at an address of L2's that is another of L1's */
+static void guest_pae_on(u64 forbid)
+{
+	u64 eptp, *entry, was;
+
+	l1_vmx_on();
+	make_tables();
+	enter_32(modes_pg, SEEN, 0);
+	eptp = ept_identity(2);
+	ept_map(eptp, pa(elsewhere), pa(pdpt), 1, EPT_RWX | EPT_WB);
+	l1_use_ept(eptp);
+	unrestricted();
+	vmwrite(GUEST_CR3, pa(elsewhere));
+	if (forbid) {
+		entry = ept_entry(eptp, pa(elsewhere), 1);
+		was = *entry;
+		*entry &= ~(u64)EPT_RWX;
+		L2_EXIT(REASON_EPT_VIOLATION);
+		GUEST_ASSERT_EQ(vmread(GUEST_RIP), pa(modes_pg_at));
+		GUEST_ASSERT_EQ(vmread(PHYSICAL_ADDRESS) & ~0xfffull, pa(elsewhere));
+		/* a read, and by no linear address */
+		GUEST_ASSERT_EQ(vmread(QUALIFICATION), 1);
+		GUEST_ASSERT_EQ(vmread(GUEST_CR0) & X86_CR0_PG, 0);
+		*entry = was;
+	}
+	check_32();
+	GUEST_ASSERT_EQ(vmread(GUEST_PDPTE0), pdpt[0]);
+	GUEST_ASSERT_EQ(vmread(GUEST_PDPTE1), pdpt[1]);
+}
+
 /* the address of vector 0x21 in the table at 0 */
 static void guest_real(u64 vector_21)
 {
@@ -261,6 +301,19 @@ static void test_compat(void)
 	nested_run_with(guest_compat, 1, PROC2_CTL, PROC2_EPT);
 }
 
+/* PAE paging that L2 turns on: PDPTEs from where its EPT leads. */
+static void test_pae_on(void)
+{
+	nested_run_with(guest_pae_on, 0, PROC2_CTL, PROC2_EPT | PROC2_UNRESTRICTED);
+}
+
+/* And if that forbids it, it is an EPT violation. */
+static void test_pae_forbidden(void)
+{
+	REQUIRE(ksft_is_emys(), "KVM makes it a #GP of L2's");
+	nested_run_with(guest_pae_on, 1, PROC2_CTL, PROC2_EPT | PROC2_UNRESTRICTED);
+}
+
 /* PAE paging: PDPTEs from memory, or with EPT from the VMCS. */
 static void test_pae(void)
 {
@@ -303,6 +356,8 @@ KSFT_MAIN(
 	{ "modes: compatibility mode", test_compat },
 	{ "modes: PAE paging", test_pae },
 	{ "modes: PAE paging, bad PDPTEs", test_pae_bad },
+	{ "modes: PAE paging turned on", test_pae_on },
+	{ "modes: PAE paging turned on, forbidden", test_pae_forbidden },
 	{ "modes: 32-bit paging", test_32bit },
 	{ "modes: protected mode without paging", test_flat },
 	{ "modes: real mode", test_real },
