@@ -59,6 +59,7 @@ typedef u64 gfn_t;
 #define EPT_A			BIT_ULL(8)
 #define EPT_D			BIT_ULL(9)		/* leaf only */
 #define EPT_ADDR_MASK		GENMASK_ULL(51, 12)
+#define EPT_LINK		BIT_ULL(52)	/* the CPU ignores it: see ept_link() */
 #define EPT_SPP			BIT_ULL(61)	/* 4 KiB leaf without W, see ept_trace() */
 
 /* Memory types, as in the MTRRs; 2, 3 and 7 are misconfigurations */
@@ -261,7 +262,7 @@ void ept_cache_drain(struct ept_cache *cache);
 /**
  * ept_walk() - find the entry that decides about an address
  *
- * READ or WRITE. Never loops: at most 4 reads. @gpa must be below 2^48, else
+ * READ or WRITE. Follows links, as the CPU does. Never loops: at most 4 reads. @gpa must be below 2^48, else
  * the walk ends at once (level 4, value 0, pointer NULL).
  * Return: true when a leaf maps @gpa.
  */
@@ -300,6 +301,33 @@ bool ept_walk(const struct ept_root *root, gpa_t gpa, struct ept_walk *walk);
 int ept_map(struct ept_root *root, struct ept_cache *cache, gpa_t gpa,
 	    hpa_t hpa, int level, u64 prot, unsigned int memtype,
 	    unsigned int flags);
+
+/**
+ * ept_link() - let this hierarchy have the small leaves of another
+ * @gpa: any address of the 2 MiB that get them; @table: the other's table of level 1
+ * @prot: EPT_R, ... ; the CPU takes the AND of it and of each leaf's rights
+ *
+ * READ or WRITE, for both hierarchies. The table stays the other's: no call on @root changes or
+ * counts what is in it, and ept_zap_range() and ept_destroy() forget the link alone. The
+ * caller removes the link, by ept_unlink(), before the other hierarchy loses the table, in the
+ * same hold of WRITE; and what changes in the table takes a flush of @root too. Both formats have
+ * to agree on @ad. Takes up to EPT_CACHE_MAP tables from @cache. Like ept_map() never needs a flush.
+ *
+ * Only ept_walk() follows a link. The others find nothing behind it, and ept_map() is -EBUSY there
+ * (-ENOTEMPTY for @level 2).
+ *
+ * Return: 0 linked, or rights of a link to this table widened; -EEXIST it is, with these rights;
+ * -EBUSY a link to another table, or a leaf; -ENOTEMPTY a table of its own; -EAGAIN, -ENOMEM,
+ * -EINVAL as ept_map().
+ */
+int ept_link(struct ept_root *root, struct ept_cache *cache, gpa_t gpa, const u64 *table,
+	     u64 prot);
+
+/* WRITE. Return: true when there was a link for @gpa and is none: flush. */
+bool ept_unlink(struct ept_root *root, gpa_t gpa);
+
+/* READ or WRITE. The entry that links the 2 MiB of @gpa, or 0 */
+u64 ept_linked(const struct ept_root *root, gpa_t gpa);
 
 #define EPT_ZAP_SPLIT		BIT(0)
 

@@ -171,41 +171,56 @@ static int map_leaf(struct ept_root *root, u64 *entry, u64 leaf, int level,
 	return -EAGAIN;
 }
 
-int ept_map(struct ept_root *root, struct ept_cache *cache, gpa_t gpa,
-	    hpa_t hpa, int level, u64 prot, unsigned int memtype,
-	    unsigned int flags)
+int ept_descend(struct ept_root *root, struct ept_cache *cache, gfn_t gfn, int level,
+		u64 **entry)
 {
-	u64 leaf = ept_make_leaf(&root->fmt, gpa, hpa, level, prot, memtype,
-				 flags);
-	gfn_t gfn = gpa >> EPT_PAGE_SHIFT;
 	u64 *table = root->pml4;
-	u64 *entry, old;
+	u64 old;
 	void *new;
 	int l;
 
-	if (!leaf)
-		return -EINVAL;
-	gpa &= ~(ept_level_size(level) - 1);
-
 	for (l = EPT_LEVELS; l > level; l--) {
-		entry = &table[ept_index(gfn, l)];
-		old = READ_ONCE(*entry);
+		*entry = &table[ept_index(gfn, l)];
+		old = READ_ONCE(**entry);
 		if (!ept_present(old)) {
 			new = ept_cache_take(cache);
 			if (!new)
 				return -ENOMEM;
-			if (cmpxchg(entry, old, ept_table_entry(new)) == old) {
+			if (cmpxchg(*entry, old, ept_table_entry(new)) == old) {
 				atomic64_inc(&root->tables);
 				table = new;
 				continue;
 			}
 			/* Present now, whoever it was: that is final under READ */
 			ept_cache_put(cache, new);
-			old = READ_ONCE(*entry);
+			old = READ_ONCE(**entry);
 		}
-		if (ept_is_leaf(old, l))
-			return map_under_larger(old, l, leaf, gpa, prot);
+		if (ept_is_leaf(old, l) || ept_is_link(old))
+			return l;
 		table = ept_table(old);
 	}
-	return map_leaf(root, &table[ept_index(gfn, level)], leaf, level, prot);
+	*entry = &table[ept_index(gfn, level)];
+	return 0;
+}
+
+int ept_map(struct ept_root *root, struct ept_cache *cache, gpa_t gpa,
+	    hpa_t hpa, int level, u64 prot, unsigned int memtype,
+	    unsigned int flags)
+{
+	u64 leaf = ept_make_leaf(&root->fmt, gpa, hpa, level, prot, memtype,
+				 flags);
+	u64 *entry, old;
+	int l;
+
+	if (!leaf)
+		return -EINVAL;
+	gpa &= ~(ept_level_size(level) - 1);
+	l = ept_descend(root, cache, gpa >> EPT_PAGE_SHIFT, level, &entry);
+	if (l < 0)
+		return l;
+	if (l) {
+		old = READ_ONCE(*entry);
+		return ept_is_leaf(old, l) ? map_under_larger(old, l, leaf, gpa, prot) : -EBUSY;
+	}
+	return map_leaf(root, entry, leaf, level, prot);
 }

@@ -36,6 +36,8 @@ u64 ept_remove_table(struct ept_root *root, u64 *table, int level, gfn_t gfn,
 		if (ept_is_leaf(old, level)) {
 			ad |= take_leaf(&table[i], level, gfn, zap);
 			leaves++;
+		} else if (ept_is_link(old)) {
+			(void)xchg(&table[i], 0);
 		} else {
 			ad |= ept_remove_table(root, ept_table(old), level - 1,
 					       gfn, zap);
@@ -91,6 +93,10 @@ static bool zap_entry(const struct zap_range *r, u64 *entry, int level,
 			return true;
 		}
 		old = READ_ONCE(*entry);
+	}
+	if (ept_is_link(old)) {
+		(void)xchg(entry, 0);
+		return true;
 	}
 
 	if (!whole)
@@ -165,7 +171,7 @@ static bool each_leaf(struct leaf_range *r, u64 *table, int level, gfn_t gfn)
 				break;
 			if (ept_is_leaf(old, level))
 				res = r->op(r, entry, old, level, gfn);
-			else if (!each_leaf(r, ept_table(old), level - 1, gfn))
+			else if (!ept_is_link(old) && !each_leaf(r, ept_table(old), level - 1, gfn))
 				res = LEAF_STOP;
 		} while (res == LEAF_AGAIN);
 		if (res == LEAF_STOP)

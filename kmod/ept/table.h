@@ -61,6 +61,19 @@ static inline void ept_zap_push(struct ept_zap *zap, void *table)
 	zap->nr_tables++;
 }
 
+/* Of a present entry above the leaves: the table is another hierarchy's, see ept_link() */
+static inline bool ept_is_link(u64 entry)
+{
+	return entry & EPT_LINK;
+}
+
+/*
+ * The way down to the entry of @level for @gfn, with new tables where none are: 0; -ENOMEM; or the
+ * level above @level at which it ends, in a leaf or in a link, as *@entry says.
+ */
+int ept_descend(struct ept_root *root, struct ept_cache *cache, gfn_t gfn, int level,
+		u64 **entry);
+
 /* The leaf for these arguments, or 0 when they are not acceptable */
 u64 ept_make_leaf(const struct ept_format *fmt, gpa_t gpa, hpa_t hpa, int level,
 		  u64 prot, unsigned int memtype, unsigned int flags);

@@ -12,6 +12,11 @@
  * Leaves come one by one, under mmu_lock for reading and rmap_lock, so that leaf and node
  * are there together or not at all; they go, and lose rights and flags, under mmu_lock for writing.
  *
+ * Where the owner's page is large and EPT01 has a table of small leaves under it, the derived
+ * hierarchy links that table: one node for 2 MiB, and neither leaves of its own nor flags. The
+ * node goes when the table does; everything else that happens to EPT01's leaves happens to it by
+ * itself, but for the flush, and a hierarchy with links follows EPT01's generation for that.
+ *
  * While there are derived hierarchies, EPT01 loses nothing under mmu_lock held for reading. It is
  * split there: then a derived leaf is larger than what it lies over, which costs no more than that
  * its flags speak for all of it.
@@ -110,7 +115,10 @@ static void node_drop(struct derived_node *n, enum mem_derived_why why)
 
 	lockdep_assert_held_write(&d->vm->mem.mmu_lock);
 	/* One leaf: no table goes with it */
-	ept_zap_range(&d->ept, n->gfn2, node_end2(n), 0, NULL, &zap);
+	if (n->link)
+		ept_unlink(&d->ept, n->gfn2 << PAGE_SHIFT);
+	else
+		ept_zap_range(&d->ept, n->gfn2, node_end2(n), 0, NULL, &zap);
 	ept_gen_bump(&d->ept);
 	rmap_remove(n, &v->rmap);
 	rb_erase(&n->leaf, &d->leaves);
@@ -131,6 +139,9 @@ bool derived_drop(struct emys_vm *vm, gfn_t start, gfn_t end, int level, unsigne
 	for (n = rmap_iter_first(&mem->derived.rmap, start, end - 1); n && max; n = next) {
 		next = rmap_iter_next(n, start, end - 1);
 		if (n->level < level)
+			continue;
+		/* The table that is linked stays, and loses what EPT01 does */
+		if (n->link && (n->first < start || node_last(n) >= end))
 			continue;
 		node_drop(n, DERIVED_ORIGIN);
 		any = true;
@@ -209,7 +220,7 @@ bool derived_wrprot(struct emys_vm *vm, gfn_t start, gfn_t end)
 	lockdep_assert_held_write(&mem->mmu_lock);
 	for (n = rmap_iter_first(&mem->derived.rmap, start, end - 1); n;
 	     n = rmap_iter_next(n, start, end - 1)) {
-		if (!ept_wrprot_range(&n->d->ept, n->gfn2, node_end2(n)))
+		if (n->link || !ept_wrprot_range(&n->d->ept, n->gfn2, node_end2(n)))
 			continue;
 		ept_gen_bump(&n->d->ept);
 		lost = true;
@@ -231,6 +242,9 @@ static bool node_pull(struct derived_node *n, u64 want, u64 clear)
 	bool ad = d->vm->mem.ept.fmt.ad;
 	bool flush = false;
 
+	/* The flags are EPT01's own */
+	if (n->link)
+		return false;
 	/* Only an access is missed when the accessed flag is cleared and not flushed */
 	if (ept_harvest(&d->ept, n->gfn2, node_end2(n), want, d->ept.fmt.ad ? clear : clear & EPT_D,
 			pull_flags, n) && (clear & EPT_D)) {
@@ -262,8 +276,9 @@ void derived_pull(struct emys_vm *vm, gfn_t start, gfn_t end, u64 want, u64 clea
 
 /* -- leaves come --------------------------------------------------------------------------- */
 
-/* rmap_lock held: leaf and node, or none. 0, also when it is there; errno of ept_map(). */
-static int insert(struct emys_vcpu *vcpu, struct mem_derived *d, const struct derived_map *map)
+/* rmap_lock held: leaf or link, and node, or none. 0, also when it is there; errno of the map. */
+static int insert(struct emys_vcpu *vcpu, struct mem_derived *d, const struct derived_map *map,
+		  const u64 *table)
 {
 	struct mem_derived_vm *v = &d->vm->mem.derived;
 	struct derived_node *n = vcpu->derived_node;
@@ -273,9 +288,15 @@ static int insert(struct emys_vcpu *vcpu, struct mem_derived *d, const struct de
 	int err;
 
 	lockdep_assert_held(&v->rmap_lock);
-	there = ept_walk(&d->ept, map->gpa2, &walk);
-	err = ept_map(&d->ept, &vcpu->ept_cache, map->gpa2, map->hpa, map->level, map->prot,
-		      map->memtype, map->flags);
+	if (table) {
+		WRITE_ONCE(d->linked, true);
+		there = ept_linked(&d->ept, map->gpa2);
+		err = ept_link(&d->ept, &vcpu->ept_cache, map->gpa2, table, map->prot);
+	} else {
+		there = ept_walk(&d->ept, map->gpa2, &walk);
+		err = ept_map(&d->ept, &vcpu->ept_cache, map->gpa2, map->hpa, map->level,
+			      map->prot, map->memtype, map->flags);
+	}
 	tables = atomic64_read(&d->ept.tables) - tables;
 	WRITE_ONCE(v->nr_tables, v->nr_tables + tables);
 	if (err || there)
@@ -285,12 +306,33 @@ static int insert(struct emys_vcpu *vcpu, struct mem_derived *d, const struct de
 	n->first = map->first;
 	n->gfn2 = map->gpa2 >> PAGE_SHIFT;
 	n->level = map->level;
+	n->link = table;
 	n->d = d;
 	rmap_insert(n, &v->rmap);
 	leaf_insert(d, n);
 	d->nr_leaves++;
 	WRITE_ONCE(v->nr_leaves, v->nr_leaves + 1);
 	return 0;
+}
+
+/*
+ * The table of EPT01 to link for the leaf of it at @walk, with @map changed accordingly; or NULL.
+ * Not where the page is that the CPU watches, as that is not to be had through a leaf.
+ */
+static const u64 *link_instead(const struct mem_derived *d, const struct ept_walk *walk,
+			       const struct mem_derived_leaf *outer, struct derived_map *map)
+{
+	gfn_t mask = ept_level_gfns(2) - 1;
+
+	if (walk->level != 1 || outer->level < 2 || !(outer->rights & EPT_R) ||
+	    d->ept.fmt.ad != d->vm->mem.ept.fmt.ad ||
+	    !((map->first ^ LAPIC_DEFAULT_BASE >> PAGE_SHIFT) & ~mask))
+		return NULL;
+	map->first &= ~mask;
+	map->gpa2 &= ~(ept_level_size(2) - 1);
+	map->level = 2;
+	map->prot = outer->rights & EPT_RWX;
+	return PTR_ALIGN_DOWN(walk->ptr, PAGE_SIZE);
 }
 
 /*
@@ -303,6 +345,7 @@ static int install(struct emys_vcpu *vcpu, struct mem_derived *d, u64 seq, u64 g
 	struct emys_vm *vm = vcpu->vm;
 	struct emys_mem *mem = &vm->mem;
 	struct ept_walk walk;
+	const u64 *table;
 	int err;
 
 	lockdep_assert_held(&mem->mmu_lock);
@@ -316,13 +359,14 @@ static int install(struct emys_vcpu *vcpu, struct mem_derived *d, u64 seq, u64 g
 	err = derived_compose(&d->ept.fmt, gpa2, outer, walk.val, walk.level, access, map);
 	if (err)
 		return err;
+	table = link_instead(d, &walk, outer, map);
 
 	spin_lock(&mem->derived.rmap_lock);
 	/* Who invalidates looks for leaves under this lock, after it has raised seq */
 	if ((u64)atomic64_read(&d->seq) != seq)
 		err = -EAGAIN;
 	else
-		err = insert(vcpu, d, map);
+		err = insert(vcpu, d, map, table);
 	spin_unlock(&mem->derived.rmap_lock);
 	return err;
 }
@@ -442,7 +486,8 @@ static unsigned int collect(struct mem_derived *d, gfn_t gfn2, struct seen_leaf 
 	for (n = leaf_from(d, gfn2); n && nr < SEEN_MAX; n = leaf_next(n)) {
 		ept_walk(&d->ept, n->gfn2 << PAGE_SHIFT, &walk);
 		seen[nr++] = (struct seen_leaf){
-			.gfn2 = n->gfn2, .first = n->first, .entry = walk.val, .level = n->level,
+			.gfn2 = n->gfn2, .first = n->first, .level = n->level,
+			.entry = n->link ? ept_linked(&d->ept, n->gfn2 << PAGE_SHIFT) : walk.val,
 		};
 	}
 	spin_unlock(&mem->derived.rmap_lock);
@@ -482,7 +527,7 @@ static void carry_out(struct mem_derived *d, const struct seen_leaf *seen, unsig
 		n = leaf_from(d, seen[i].gfn2);
 		if (!n || n->gfn2 != seen[i].gfn2)
 			continue;
-		if (seen[i].verdict == LEAF_DROP) {
+		if (seen[i].verdict == LEAF_DROP || n->link) {
 			node_drop(n, DERIVED_OWNER);
 		} else {
 			if (!ept_wrprot_range(&d->ept, n->gfn2, node_end2(n)))
@@ -533,6 +578,17 @@ int mem_derived_revalidate(struct mem_derived *d,
 
 /* -- for debugfs --------------------------------------------------------------------------- */
 
+/* Does the link name the table that EPT01 has there? */
+static bool link_good(const struct derived_node *n)
+{
+	u64 link = ept_linked(&n->d->ept, n->gfn2 << PAGE_SHIFT);
+	struct ept_walk origin;
+
+	ept_walk(&n->d->vm->mem.ept, n->first << PAGE_SHIFT, &origin);
+	return ept_present(link) && origin.level == 1 &&
+	       (link & EPT_ADDR_MASK) == __pa(PTR_ALIGN_DOWN(origin.ptr, PAGE_SIZE));
+}
+
 /* Is the leaf of @n there, over EPT01's, with no more than these allow? */
 static bool node_good(const struct derived_node *n)
 {
@@ -541,6 +597,8 @@ static bool node_good(const struct derived_node *n)
 	gfn_t i, step;
 	hpa_t hpa;
 
+	if (n->link)
+		return link_good(n);
 	if (!ept_walk(&n->d->ept, n->gfn2 << PAGE_SHIFT, &leaf) || leaf.level != n->level)
 		return false;
 	for (i = 0; i < ept_level_gfns(n->level); i += step) {

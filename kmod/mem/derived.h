@@ -13,12 +13,14 @@
  *
  *  - a derived leaf lies within present leaves of EPT01, and maps the same memory;
  *  - it has EPT_W only where they have, without EPT_SPP;
+ *  - where it has no leaves of its own but a table of EPT01's, it is the one that EPT01 has there;
  *  - flags A and D: what a derived leaf knew goes to EPT01's leaf when it is dropped, and
  *    before EPT01's are harvested.
  *
  * Flush. Each hierarchy has its generation, raised in the hold of mmu_lock in which a derived leaf
  * loses something. mem_flush() makes every vCPU leave the guest, whatever hierarchy it is on;
- * before it enters again it compares the generation: mem_derived_behind().
+ * before it enters again it compares the generation: mem_derived_behind(). A hierarchy that has
+ * tables of EPT01's counts EPT01's generation with its own, as their leaves change unseen by it.
  */
 #ifndef _EMYS_MEM_DERIVED_H
 #define _EMYS_MEM_DERIVED_H
@@ -53,7 +55,9 @@ enum mem_derived_why {
  *
  * @vm: (c) which outlives it
  * @key: (c) the creator's name for it
- * @ept: [M] the tables; never traced (EPT_SPP)
+ * @ept: [M] the tables; its own leaves are never traced (EPT_SPP)
+ * @origin: (c) EPT01
+ * @linked: [M], read anywhere; it has had a table of EPT01's
  * @seen: generation last flushed on each CPU; interrupts off
  * @ref: (a) users, and the VM's list
  * @link: [l] in the VM's list, most recently found first; empty when it is not there
@@ -68,6 +72,8 @@ struct mem_derived {
 	struct emys_vm *vm;
 	u64 key;
 	struct ept_root ept;
+	const struct ept_root *origin;
+	bool linked;
 	u64 __percpu *seen;
 	struct kref ref;
 	struct list_head link;
@@ -139,10 +145,10 @@ static inline u64 mem_derived_eptp(const struct mem_derived *d)
 	return ept_eptp(&d->ept);
 }
 
-/* The flush generation. Any context. */
+/* The flush generation: it only grows. Any context. */
 static inline u64 mem_derived_gen(const struct mem_derived *d)
 {
-	return ept_gen(&d->ept);
+	return ept_gen(&d->ept) + (READ_ONCE(d->linked) ? ept_gen(d->origin) : 0);
 }
 
 /*
@@ -174,7 +180,8 @@ static inline u64 mem_derived_begin(struct mem_derived *d)
  * @seq: of mem_derived_begin(). If an invalidation began since, nothing is mapped
  * @access: EPT_R | EPT_W | EPT_X, within @leaf->rights
  *
- * Maps the largest leaf that both sides allow, with the AND of their rights. EPT01 is made to allow
+ * Maps the largest leaf that both sides allow, with the AND of their rights, or, where only EPT01's
+ * are small, all of them in 2 MiB. EPT01 is made to allow
  * the access first, by mem_fault(). The vCPU's thread, may sleep, srcu and locks not held.
  *
  * Return: MEM_MAPPED: enter again, also when something moved; MEM_MMIO: gpa1 is no

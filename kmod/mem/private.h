@@ -260,10 +260,11 @@ void mem_flush(struct emys_vm *vm);
 /* -- derived hierarchies (derived.c: leaves; roots.c: which there are) ----------------- */
 
 /**
- * struct derived_node - one leaf of a derived hierarchy
+ * struct derived_node - one leaf of a derived hierarchy, or 2 MiB of EPT01's
  * @rmap, @rmap_last: in mem->derived.rmap
  * @leaf: in d->leaves
  * @first: gpa1 frame; @gfn2: gpa2 frame; both the first of the leaf
+ * @link: it is a link to EPT01's table of small leaves, at @level 2
  */
 struct derived_node {
 	struct rb_node rmap;
@@ -273,6 +274,7 @@ struct derived_node {
 	gfn_t gfn2;
 	struct mem_derived *d;
 	int level;
+	bool link;
 };
 
 /* NULL: no memory. May sleep. */

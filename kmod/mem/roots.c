@@ -92,6 +92,7 @@ static struct mem_derived *derived_alloc(struct emys_vm *vm, u64 key, bool ad)
 	fmt.ad &= ad;
 	fmt.spp = false;
 	d->vm = vm;
+	d->origin = &vm->mem.ept;
 	d->key = key;
 	d->leaves = RB_ROOT;
 	kref_init(&d->ref);
