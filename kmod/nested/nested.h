@@ -42,7 +42,9 @@ enum nested_rare { NESTED_RARE_12, NESTED_RARE_BOTH, NESTED_RARE_02 };
 
 enum {
 	NESTED_MSR_BITMAP, NESTED_IO_A, NESTED_IO_B, NESTED_VAPIC, NESTED_APIC_ACCESS,
-	NESTED_POSTED, NESTED_VMREAD, NESTED_VMWRITE, NESTED_LINKED, NESTED_PAGES
+	NESTED_POSTED, NESTED_VMREAD, NESTED_VMWRITE,
+	NESTED_LINKED,			/* the last, and no control: nested_pages_held() */
+	NESTED_PAGES
 };
 
 /* [V] all of it. There is one for each vCPU when the module parameter is on. */

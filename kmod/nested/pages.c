@@ -116,7 +116,8 @@ bool nested_pages_held(struct emys_vcpu *vcpu)
 
 	if (!nested_pages_valid(vcpu))
 		return false;
-	for (i = 0; i < NESTED_PAGES; i++) {
+	/* Of what L1 wrote since they were loaded, no control names another; the link is none. */
+	for (i = n->controls_02 ? NESTED_LINKED : 0; i < NESTED_PAGES; i++) {
 		want = wanted(n->v12, i, &gpa);
 		if (want != !!n->pages[i].page || (want && n->pages[i].gpa != gpa))
 			return false;
@@ -128,6 +129,7 @@ void nested_pages_put(struct emys_vcpu *vcpu)
 {
 	int i;
 
+	vcpu->nested->controls_02 = false;
 	for (i = 0; i < NESTED_PAGES; i++)
 		put_page_of(vcpu, &vcpu->nested->pages[i]);
 	if (vcpu->nested->nowhere)

@@ -11,6 +11,26 @@
 
 #include "vmcs.h"
 
+/*
+ * Make the vCPU's VMCS current outside the section, for a few field accesses:
+ * interrupts are off until put. Nests, also inside the section. [V] held.
+ * When VMX operation cannot be had the VM is marked broken, and reads give 0.
+ */
+void vmx_vmcs_load(struct emys_vcpu *vcpu);
+void vmx_vmcs_unload(struct emys_vcpu *vcpu);
+
+static inline void vmx_vmcs_get(struct emys_vcpu *vcpu)
+{
+	if (!vcpu->vmx.nest++)
+		vmx_vmcs_load(vcpu);
+}
+
+static inline void vmx_vmcs_put(struct emys_vcpu *vcpu)
+{
+	if (!--vcpu->vmx.nest)
+		vmx_vmcs_unload(vcpu);
+}
+
 struct emys_vcpu;
 
 /* Parts of the vCPU's state that were read since the last exit: vmx.avail. */

@@ -40,14 +40,12 @@ noinline void vmcs_write_failed(unsigned long field, unsigned long val)
 		emys_vm_broken(vcpu->vm, "VMWRITE of 0x%lx to field 0x%lx failed", val, field);
 }
 
-void vmx_vmcs_get(struct emys_vcpu *vcpu)
+void vmx_vmcs_load(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 	unsigned long flags;
 	int r;
 
-	if (vmx->nest++)
-		return;
 	local_irq_save(flags);
 	vmx->irqflags = flags;
 	r = vmx_own_enter(vmx->cur->pa);
@@ -56,12 +54,10 @@ void vmx_vmcs_get(struct emys_vcpu *vcpu)
 		emys_vm_broken(vcpu->vm, "no VMX operation on CPU %d: %d", smp_processor_id(), r);
 }
 
-void vmx_vmcs_put(struct emys_vcpu *vcpu)
+void vmx_vmcs_unload(struct emys_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = &vcpu->vmx;
 
-	if (--vmx->nest)
-		return;
 	vmx_own_set_vcpu(NULL);
 	vmx_own_leave(vmx->cur->pa);
 	local_irq_restore(vmx->irqflags);

@@ -232,14 +232,6 @@ void vmx_switch(struct emys_vcpu *vcpu, struct vmx_vmcs *to);
 /* Finish the last exit. May sleep. enum emys_next or -errno. */
 int vmx_handle_exit(struct emys_vcpu *vcpu);
 
-/*
- * Make the vCPU's VMCS current outside the section, for a few field accesses:
- * interrupts are off until put. Nests, also inside the section. [V] held.
- * When VMX operation cannot be had the VM is marked broken, and reads give 0.
- */
-void vmx_vmcs_get(struct emys_vcpu *vcpu);
-void vmx_vmcs_put(struct emys_vcpu *vcpu);
-
 /* -- registers and events (state.c, events.c) ------------------------------ */
 
 void vmx_get_regs(struct emys_vcpu *vcpu, struct kvm_regs *r);
