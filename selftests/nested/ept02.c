@@ -74,17 +74,18 @@ static u64 vm_stat(struct vcpu *vcpu, const char *name)
 	return v;
 }
 
+static void *slot_memory;
+
 /* L1 with the slot, in pages of 4 KiB. */
 static struct vcpu *make(void *fn, u64 arg)
 {
 	struct vcpu *vcpu;
-	void *memory;
 
 	REQUIRE(ksft_is_emys(), "not emys");
 	vcpu = nested_vcpu_with(fn, arg, PROC2_CTL, PROC2_EPT);
-	memory = host_memory(SLOT_SIZE);
-	CHECK_OK(madvise(memory, SLOT_SIZE, MADV_NOHUGEPAGE));
-	vm_region(vcpu->vm, 1, 0, SLOT, SLOT_SIZE, memory);
+	slot_memory = host_memory(SLOT_SIZE);
+	CHECK_OK(madvise(slot_memory, SLOT_SIZE, MADV_NOHUGEPAGE));
+	vm_region(vcpu->vm, 1, 0, SLOT, SLOT_SIZE, slot_memory);
 	return vcpu;
 }
 
@@ -203,6 +204,131 @@ static void guest_roots(u64 nr)
 	GUEST_SYNC(2);
 	GUEST_ASSERT_EQ(try_vmxoff(), VMX_OK);
 	GUEST_SYNC(3);
+}
+
+/* -- a large page of L1's over small ones of L0's ---------------------------------------------- */
+
+enum { UNDER_FIRST = 1, UNDER_AGAIN, UNDER_GONE, UNDER_LOG, UNDER_LOGGED, UNDER_END };
+
+static void l2_pages(u64 mark)
+{
+	u64 i;
+
+	for (i = 0; i < SLOT_PAGES; i++)
+		GUEST_ASSERT_AT(seen(i)[0] == i, i, seen(i)[0]);
+	for (i = 0; i < SLOT_PAGES; i++)
+		seen(i)[1] = mark + i;
+}
+
+/* The VMM has taken page 7 away: it is a new one. */
+static void l2_gone(u64 page)
+{
+	u64 i;
+
+	for (i = 0; i < SLOT_PAGES; i++)
+		GUEST_ASSERT_AT(seen(i)[0] == (i == page ? 0 : i), i, seen(i)[0]);
+	seen(page)[0] = page;
+}
+
+static void l2_write(u64 page)
+{
+	GUEST_ASSERT_EQ(seen(page)[0], page);
+	seen(page)[2] = page;
+}
+
+static void l2_look_at(u64 page)
+{
+	GUEST_ASSERT_EQ(seen(page)[0], page);
+}
+
+static void l2_reversed(u64 last)
+{
+	u64 i;
+
+	for (i = 0; i < SLOT_PAGES; i++)
+		GUEST_ASSERT_AT(seen(i)[0] == last - i, i, seen(i)[0]);
+}
+
+static void under_marked(u64 mark)
+{
+	u64 i, v;
+
+	for (i = 0; i < SLOT_PAGES; i++) {
+		v = ((volatile u64 *)(SLOT + i * PAGE))[1];
+		GUEST_ASSERT_AT(v == mark + i, i, v);
+	}
+}
+
+static void guest_under(u64 flags)
+{
+	const u64 large = SLOT | EPT_WB | EPT_LARGE | EPT_R | EPT_X;
+	volatile u64 *leaf;
+	u64 i, eptp;
+
+	for (i = 0; i < SLOT_PAGES; i++)
+		*(volatile u64 *)(SLOT + i * PAGE) = i;
+	l1_vmx_on();
+	eptp = ept_identity(2) | flags;
+	ept_map(eptp, WINDOW, SLOT, 2, EPT_RWX);
+	leaf = ept_entry(eptp, WINDOW, 2);
+	l1_make_vmcs(l1_vmcs, l2_pages, 1000);
+	l1_use_ept(eptp);
+	GUEST_SYNC(UNDER_FIRST);
+	L2_DONE();
+	under_marked(1000);
+	if (flags)
+		GUEST_ASSERT_EQ(*leaf & (EPT_A | EPT_D), EPT_A | EPT_D);
+	GUEST_SYNC(UNDER_AGAIN);
+	l2_call(l2_pages, 2000);
+	L2_DONE();
+	under_marked(2000);
+	GUEST_SYNC(UNDER_GONE);
+	l2_call(l2_gone, 7);
+	L2_DONE();
+	GUEST_ASSERT_EQ(*(volatile u64 *)(SLOT + 7 * PAGE), 7);
+	GUEST_SYNC(UNDER_LOG);
+	l2_call(l2_write, 3);
+	L2_DONE();
+	l2_call(l2_write, 500);
+	L2_DONE();
+	GUEST_SYNC(UNDER_LOGGED);
+
+	/* L1 takes a right away, and gives it back */
+	*leaf = large | EPT_A | EPT_D;
+	GUEST_ASSERT_EQ(try_invept(1, eptp, 0), VMX_OK);
+	l2_call(l2_write, 4);
+	L2_EXIT(REASON_EPT_VIOLATION);
+	*leaf |= EPT_W;
+	L2_DONE();
+	if (flags) {
+		/* of a page that is clean in EPT12 the next write is seen there */
+		*leaf = large | EPT_W;
+		GUEST_ASSERT_EQ(try_invept(1, eptp, 0), VMX_OK);
+		l2_call(l2_look_at, 9);
+		L2_DONE();
+		GUEST_ASSERT_EQ(*leaf & (EPT_A | EPT_D), EPT_A);
+		l2_call(l2_write, 9);
+		L2_DONE();
+		GUEST_ASSERT_EQ(*leaf & (EPT_A | EPT_D), EPT_A | EPT_D);
+	}
+	/* other pages, and small ones of L1's own */
+	*leaf = 0;
+	for (i = 0; i < SLOT_PAGES; i++)
+		ept_map(eptp, WINDOW + i * PAGE, SLOT + (SLOT_PAGES - 1 - i) * PAGE, 1, EPT_RWX);
+	GUEST_ASSERT_EQ(try_invept(1, eptp, 0), VMX_OK);
+	l2_call(l2_reversed, SLOT_PAGES - 1);
+	L2_DONE();
+	/* large again, over what there is of small ones; and gone */
+	*leaf = large | EPT_W;
+	GUEST_ASSERT_EQ(try_invept(2, 0, 0), VMX_OK);
+	l2_call(l2_pages, 3000);
+	L2_DONE();
+	under_marked(3000);
+	*leaf = 0;
+	GUEST_ASSERT_EQ(try_invept(1, eptp, 0), VMX_OK);
+	l2_call(l2_write, 4);
+	L2_EXIT(REASON_EPT_VIOLATION);
+	GUEST_SYNC(UNDER_END);
 }
 
 /* -- the VMM --------------------------------------------------------------------------------- */
@@ -345,7 +471,58 @@ static void test_roots(void)
 	vcpu_done(vcpu);
 }
 
+static void dirty_log(struct vcpu *vcpu, u64 *bits)
+{
+	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = bits };
+
+	CHECK_OK(ioctl(vcpu->vm->fd, KVM_GET_DIRTY_LOG, &log));
+}
+
+static void under(u64 flags)
+{
+	struct vcpu *vcpu = make(guest_under, flags);
+	u64 bits[SLOT_SIZE / PAGE / 64], faults, i;
+	void *memory = slot_memory;
+
+	vcpu_sync(vcpu, UNDER_FIRST);
+	faults = vm_stat(vcpu, "ept02_faults");
+	vcpu_sync(vcpu, UNDER_AGAIN);
+	faults = vm_stat(vcpu, "ept02_faults") - faults;
+	/* with the same flags at both levels, EPT01's table: else as many leaves */
+	CHECK_MSG(flags ? faults < 20 : faults >= SLOT_PAGES, "%llu faults",
+		  (unsigned long long)faults);
+	check_none_wrong();
+	vcpu_sync(vcpu, UNDER_GONE);
+	CHECK_OK(madvise(memory + 7 * PAGE, PAGE, MADV_DONTNEED));
+	check_none_wrong();
+	vcpu_sync(vcpu, UNDER_LOG);
+	vm_region(vcpu->vm, 1, KVM_MEM_LOG_DIRTY_PAGES, SLOT, SLOT_SIZE, memory);
+	dirty_log(vcpu, bits);
+	vcpu_sync(vcpu, UNDER_LOGGED);
+	dirty_log(vcpu, bits);
+	for (i = 0; i < SLOT_PAGES; i++)
+		CHECK_MSG((bits[i / 64] >> i % 64 & 1) == (i == 3 || i == 500), "page %llu",
+			  (unsigned long long)i);
+	check_none_wrong();
+	vcpu_sync(vcpu, UNDER_END);
+	check_none_wrong();
+	vcpu_done(vcpu);
+}
+
+/* L1 maps 2 MiB where L0 has small pages, with accessed and dirty flags or without. */
+static void test_under(void)
+{
+	under(EPTP_AD);
+}
+
+static void test_under_plain(void)
+{
+	under(0);
+}
+
 KSFT_MAIN(
+	{ "ept02: small pages under a large one", test_under },
+	{ "ept02: the same without flags", test_under_plain },
 	{ "ept02: room for all", test_room },
 	{ "ept02: limit", test_limit, 60 },
 	{ "ept02: shrinker", test_shrinker, 60 },

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -653,6 +654,85 @@ static void test_collapse(void)
 	end();
 }
 
+static int count_leaf(void *ctx, gfn_t gfn, int level, u64 entry)
+{
+	++*(int *)ctx;
+	return 0;
+}
+
+/* A table of @root, in another hierarchy too. */
+static void test_link(void)
+{
+	struct ept_root two = {};
+	struct ept_zap z = {};
+	struct ept_walk w;
+	u64 *table;
+	int i, nr = 0;
+
+	begin(&full);
+	for (i = 0; i < 512; i += 2)
+		expect_eq(map(M2 + i * K4, G1 + i * K4, 1, i & 2 ? EPT_RWX : EPT_R | EPT_X), 0);
+	expect(ept_walk(&root, M2, &w), "leaf");
+	table = (u64 *)((uintptr_t)w.ptr & ~(uintptr_t)(K4 - 1));
+	expect_eq(ept_init(&two, &full), 0);
+
+	expect_eq(ept_linked(&two, 5 * M2), 0);
+	expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_W | EPT_X), -EINVAL);
+	expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_R | EPT_A), -EINVAL);
+	expect_eq(ept_link(&two, &cache, 1ULL << 48, table, EPT_R), -EINVAL);
+	expect_eq(ept_link(&two, NULL, 5 * M2, table, EPT_R), -ENOMEM);
+	expect_eq(ept_link(&two, &cache, 5 * M2 + 3 * K4, table, EPT_R), 0);
+	expect_eq(ept_linked(&two, 5 * M2 + K4), __pa(table) | EPT_LINK | EPT_R);
+	expect_eq(ept_check_entry(&full, ept_linked(&two, 5 * M2), 2), EPT_OK);
+	expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_R), -EEXIST);
+	expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_RWX), 0);
+	expect_eq(ept_linked(&two, 5 * M2) & EPT_RWX, EPT_RWX);
+	expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_R), -EEXIST);
+	expect_eq(ept_link(&two, &cache, 5 * M2, root.pml4, EPT_R), -EBUSY);
+	/* the way to it is its own, the table is not */
+	expect_eq(atomic64_read(&two.tables), 3);
+	expect_eq(atomic64_read(&two.leaves[0]), 0);
+
+	/* the CPU finds the leaves, and nothing else does */
+	expect(ept_walk(&two, 5 * M2 + 6 * K4, &w) && w.level == 1 && w.ptr == &table[6], "walk");
+	expect(!ept_walk(&two, 5 * M2 + K4, &w) && w.level == 1, "hole");
+	expect_eq(ept_cache_fill(&cache, EPT_CACHE_MAX), 0);
+	expect_eq(ept_map(&two, &cache, 5 * M2 + K4, 0, 1, EPT_R, EPT_MT_WB, 0), -EBUSY);
+	expect_eq(ept_map(&two, &cache, 5 * M2, 0, 2, EPT_R, EPT_MT_WB, 0), -ENOTEMPTY);
+	expect(!ept_wrprot_range(&two, 0, EPT_GFN_END), "nothing of its own");
+	expect(!ept_harvest(&two, 0, EPT_GFN_END, EPT_A, EPT_A, NULL, NULL), "no flags");
+	ept_mark(&two, 0, EPT_GFN_END, EPT_A);
+	expect_eq(ept_visit(&two, 0, EPT_GFN_END, count_leaf, &nr), 0);
+	expect_eq(nr, 0);
+	expect_eq(table[2] & (EPT_RWX | EPT_A), EPT_RWX);
+	/* what the other loses, it has not */
+	expect(zap(512 + 6, 512 + 7, 0), "flush needed");
+	expect(!ept_walk(&two, 5 * M2 + 6 * K4, &w), "gone from both");
+
+	/* away by itself, by a range in part or whole, and with everything */
+	expect(ept_unlink(&two, 5 * M2), "flush needed");
+	expect(!ept_unlink(&two, 5 * M2), "none");
+	for (i = 0; i < 3; i++) {
+		expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_R), 0);
+		expect_eq(ept_cache_fill(&cache, EPT_CACHE_MAX), 0);
+		expect(ept_zap_range(&two, 5 * 512 + (i == 0), i == 2 ? EPT_GFN_END : 6 * 512, 0,
+				     NULL, &z), "flush needed");
+		expect_eq(ept_linked(&two, 5 * M2), 0);
+		ept_zap_free(&z);
+	}
+	expect_eq(ept_map(&two, &cache, 5 * M2, 0, 1, EPT_R, EPT_MT_WB, 0), 0);
+	expect_eq(ept_link(&two, &cache, 5 * M2, table, EPT_R), -ENOTEMPTY);
+	expect_eq(ept_map(&two, &cache, 6 * M2, 0, 2, EPT_R, EPT_MT_WB, 0), 0);
+	expect_eq(ept_link(&two, &cache, 6 * M2, table, EPT_R), -EBUSY);
+	expect(!ept_unlink(&two, 5 * M2) && !ept_unlink(&two, 6 * M2), "no links");
+	expect_eq(ept_cache_fill(&cache, EPT_CACHE_MAX), 0);
+	expect_eq(ept_link(&two, &cache, 7 * M2, table, EPT_R), 0);
+	ept_destroy(&two);
+	expect_eq(at(M2 + 2 * K4), G1 + 2 * K4);
+	expect_eq(atomic64_read(&root.leaves[0]), 255);
+	end();
+}
+
 static void test_wrprot(void)
 {
 	begin(&full);
@@ -1197,6 +1277,7 @@ int main(void)
 		{ "ept: zap splits at the edges", test_zap_split },
 		{ "ept: split keeps everything", test_split },
 		{ "ept: collapse keeps the flags", test_collapse },
+		{ "ept: a table in two hierarchies", test_link },
 		{ "ept: write-protect", test_wrprot },
 		{ "ept: harvest with and without A/D", test_harvest },
 		{ "ept: flags from elsewhere", test_mark },
