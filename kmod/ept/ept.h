@@ -262,8 +262,9 @@ void ept_cache_drain(struct ept_cache *cache);
 /**
  * ept_walk() - find the entry that decides about an address
  *
- * READ or WRITE. Follows links, as the CPU does. Never loops: at most 4 reads. @gpa must be below 2^48, else
- * the walk ends at once (level 4, value 0, pointer NULL).
+ * READ or WRITE. Follows links, as the CPU does. Never loops: at most 4
+ * reads. @gpa must be below 2^48, else the walk ends at once (level 4, value 0,
+ * pointer NULL).
  * Return: true when a leaf maps @gpa.
  */
 bool ept_walk(const struct ept_root *root, gpa_t gpa, struct ept_walk *walk);
@@ -311,7 +312,7 @@ int ept_map(struct ept_root *root, struct ept_cache *cache, gpa_t gpa,
  * counts what is in it, and ept_zap_range() and ept_destroy() forget the link alone. The
  * caller removes the link, by ept_unlink(), before the other hierarchy loses the table, in the
  * same hold of WRITE; and what changes in the table takes a flush of @root too. Both formats have
- * to agree on @ad. Takes up to EPT_CACHE_MAP tables from @cache. Like ept_map() never needs a flush.
+ * to agree on @ad. Takes up to EPT_CACHE_MAP tables from @cache. Never needs a flush, as ept_map().
  *
  * Only ept_walk() follows a link. The others find nothing behind it, and ept_map() is -EBUSY there
  * (-ENOTEMPTY for @level 2).
