@@ -113,6 +113,12 @@ static int fast_hlt(struct emys_vcpu *vcpu)
 	bool l2 = vcpu->vmx.l2;
 
 	vmx_skip(vcpu);
+	if (unlikely(l2)) {
+		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		if (nested_halt_exits(vcpu))
+			return VMX_EXIT_LEAVE;
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	}
 	if (!vcpu->lapic)
 		return l2 && nested_virtual_interrupt(vcpu) ? EMYS_RESUME : VMX_EXIT_PENDING;
 	vcpu->stats.halts++;

@@ -110,6 +110,17 @@ static void l2_nothing_more(void)
 	asm volatile("nop");
 }
 
+extern const char traps_halted[];
+
+/* the window opens behind HLT */
+static void l2_sti_hlt(void)
+{
+	asm volatile("sti\n"
+		     "hlt\n"
+		     ".globl traps_halted\n"
+		     "traps_halted: cli\n" : : : "memory");
+}
+
 static volatile u64 dbs;
 
 static void on_db(struct guest_frame *frame)
@@ -162,6 +173,26 @@ static void test_windows(void)
 	REQUIRE(nested_msr(vcpu, MSR_VMX_MISC) & MISC_HLT, "no HLT activity state");
 	REQUIRE(nested_can(vcpu, PIN_CTL, PIN_VIRTUAL_NMI), "no virtual NMIs");
 	vcpu_done(vcpu);
+}
+
+static void guest_halts(void)
+{
+	l1_start(l2_sti_hlt, 0);
+	l1_control(PROC_CTL, PROC_INTR_WINDOW, 0);
+	L2_EXIT(REASON_INTR_WINDOW);
+	GUEST_ASSERT_EQ(vmread(GUEST_RIP), pa(traps_halted));
+	GUEST_ASSERT_EQ(vmread(GUEST_ACTIVITY), ACTIVITY_HLT);
+	vmwrite(GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	l1_control(PROC_CTL, 0, PROC_INTR_WINDOW);
+	L2_DONE();
+}
+
+/* The same where L2 halts by itself, with and without interrupt controllers in the kernel. */
+static void test_halts(void)
+{
+	REQUIRE(ksft_is_emys(), "KVM sleeps on");
+	vcpu_done(nested_vcpu_irqchip(guest_halts, 0));
+	vcpu_done(nested_vcpu(guest_halts, 0));
 }
 
 static void guest_closed(void)
@@ -277,6 +308,7 @@ KSFT_MAIN(
 	{ "traps: MTF behind an instruction of the hypervisor's", test_mtf },
 	{ "traps: MTF in a string", test_outs },
 	{ "traps: windows in HLT", test_windows },
+	{ "traps: a window behind HLT", test_halts },
 	{ "traps: closed windows in HLT", test_closed },
 	{ "traps: shutdown in L2", test_shutdown },
 	{ "traps: debug controls", test_debug },
