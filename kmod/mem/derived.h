@@ -88,6 +88,7 @@ struct mem_derived {
 /**
  * struct mem_derived_vm - the derived hierarchies of a VM; in struct emys_mem
  * @roots: mmu_lock for writing; how many exist, kept by the VM or not. 0: nobody has to look here
+ * @forget: mem_derived_forget_later()
  * @lock: innermost: the list
  * @list, @nr: [lock]
  * @rmap_lock: inside mmu_lock held for reading; who holds that for writing needs it not
@@ -99,6 +100,7 @@ struct mem_derived {
  */
 struct mem_derived_vm {
 	unsigned int roots;
+	struct delayed_work forget;
 	spinlock_t lock;		/* see above */
 	struct list_head list;
 	unsigned int nr;
@@ -133,6 +135,8 @@ void mem_derived_put(struct mem_derived *d);
 void mem_derived_forget(struct emys_vm *vm);
 /* Those go that have no user. May sleep. */
 void mem_derived_forget_idle(struct emys_vm *vm);
+/* The same a second after the last call. Any context; nothing comes after mem_vm_destroy(). */
+void mem_derived_forget_later(struct emys_vm *vm);
 /*
  * All that the VM keeps, with a reference each: an array for kfree(), and their number. NULL: no
  * memory. May sleep.

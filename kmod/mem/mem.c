@@ -91,6 +91,7 @@ void mem_vm_destroy(struct emys_vm *vm)
 	mem_notifier_destroy(vm);
 	/* The objects forget the VM before its EPT goes */
 	mem_slots_destroy(vm);
+	cancel_delayed_work_sync(&vm->mem.derived.forget);
 	mem_derived_forget(vm);
 	ept_destroy(&vm->mem.ept);
 }

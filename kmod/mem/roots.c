@@ -14,6 +14,7 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "../compat/shrinker.h"
 #include "private.h"
@@ -227,6 +228,17 @@ void mem_derived_forget_idle(struct emys_vm *vm)
 	} while (d);
 }
 
+static void forget_work(struct work_struct *work)
+{
+	mem_derived_forget_idle(container_of(to_delayed_work(work), struct emys_vm,
+					     mem.derived.forget));
+}
+
+void mem_derived_forget_later(struct emys_vm *vm)
+{
+	mod_delayed_work(system_unbound_wq, &vm->mem.derived.forget, HZ);
+}
+
 struct mem_derived **mem_derived_all(struct emys_vm *vm, unsigned int *nr)
 {
 	struct mem_derived_vm *v = &vm->mem.derived;
@@ -258,6 +270,7 @@ void derived_vm_init(struct emys_vm *vm)
 	spin_lock_init(&v->lock);
 	spin_lock_init(&v->rmap_lock);
 	INIT_LIST_HEAD(&v->list);
+	INIT_DELAYED_WORK(&v->forget, forget_work);
 	v->rmap = RB_ROOT_CACHED;
 }
 

@@ -124,8 +124,9 @@ void nested_vmx_off(struct emys_vcpu *vcpu)
 	nested_shadow_free(n);
 	nested_pages_put(vcpu);
 	nested_ept_put(vcpu);
+	/* An L1 that leaves VMX operation between runs of L2 finds them again */
 	if (atomic_dec_and_test(&vcpu->vm->nested_on))
-		mem_derived_forget(vcpu->vm);
+		mem_derived_forget_later(vcpu->vm);
 	vmx_apic_access_without(vcpu, false);
 	vmx_vmcs_free(&n->vmcs02);
 	free_page((unsigned long)n->v12);
@@ -134,11 +135,14 @@ void nested_vmx_off(struct emys_vcpu *vcpu)
 
 void nested_leave(struct emys_vcpu *vcpu)
 {
-	if (!nested_on(vcpu))
+	if (!vcpu->nested)
 		return;
 	if (vcpu->vmx.l2)
 		nested_leave_l2(vcpu);
 	nested_vmx_off(vcpu);
+	/* What L1 has in its memory may be something else from here on */
+	if (!atomic_read(&vcpu->vm->nested_on))
+		mem_derived_forget_idle(vcpu->vm);
 }
 
 bool nested_on(const struct emys_vcpu *vcpu)

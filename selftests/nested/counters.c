@@ -377,6 +377,8 @@ static void test_ept02(void)
 	check_both(shot, vcpu, nothing, zapped);
 	vcpu_sync(vcpu, 6);
 	vcpu_sync(vcpu, 7);
+	for (i = 0; i < 50 * ksft_slowness() && vm_stat(vcpu, "ept02_pages"); i++)
+		usleep(100000);
 	for (i = 0; i < ARRAY_SIZE(none); i++)
 		CHECK_MSG(!vm_stat(vcpu, none[i]), "%s after VMXOFF: %llu", none[i],
 			  (unsigned long long)vm_stat(vcpu, none[i]));

@@ -331,6 +331,25 @@ static void guest_under(u64 flags)
 	GUEST_SYNC(UNDER_END);
 }
 
+/* L1 leaves VMX operation and comes back. */
+static void guest_away(u64 nr)
+{
+	u64 i, eptp = make_window(nr);
+
+	for (;;) {
+		l1_make_vmcs(l1_vmcs, l2_one, 0);
+		l1_use_ept(eptp);
+		for (i = 0; i < nr; i++) {
+			l2_call(l2_one, i);
+			L2_DONE();
+		}
+		GUEST_SYNC(1);
+		l1_vmx_off();
+		GUEST_SYNC(2);
+		l1_vmx_on();
+	}
+}
+
 /* -- the VMM --------------------------------------------------------------------------------- */
 
 static const char *const all[] = { "ept02_roots", "ept02_leaves", "ept02_tables", "ept02_pages" };
@@ -339,6 +358,9 @@ static void check_all_gone(struct vcpu *vcpu)
 {
 	unsigned int i;
 
+	/* a second later */
+	for (i = 0; i < 50 * ksft_slowness() && vm_stat(vcpu, "ept02_pages"); i++)
+		usleep(100000);
 	for (i = 0; i < ARRAY_SIZE(all); i++)
 		CHECK_MSG(!vm_stat(vcpu, all[i]), "%s after VMXOFF: %llu", all[i],
 			  (unsigned long long)vm_stat(vcpu, all[i]));
@@ -520,6 +542,37 @@ static void test_under_plain(void)
 	under(0);
 }
 
+/*
+ * What was composed outlives VMXOFF for as long as an L1 needs that is in VMX operation only while it
+ * runs L2. The VMM, who may change L1's memory, ends it at once.
+ */
+static void test_away(void)
+{
+	struct vcpu *vcpu = make(guest_away, 16);
+	struct kvm_nested_state off = {
+		.size = sizeof(off),
+		.hdr.vmx = { .vmxon_pa = ~0ull, .vmcs12_pa = ~0ull },
+	};
+	u64 faults;
+
+	vcpu_sync(vcpu, 1);
+	faults = vm_stat(vcpu, "ept02_faults");
+	CHECK(faults >= 16);
+	vcpu_sync(vcpu, 2);
+	vcpu_sync(vcpu, 1);
+	CHECK_EQ(vm_stat(vcpu, "ept02_faults"), faults);
+	CHECK(vm_stat(vcpu, "ept02_leaves") >= 16);
+	check_none_wrong();
+	vcpu_sync(vcpu, 2);
+	CHECK_OK(ioctl(vcpu->fd, KVM_SET_NESTED_STATE, &off));
+	CHECK_EQ(vm_stat(vcpu, "ept02_roots"), 0);
+	CHECK_EQ(vm_stat(vcpu, "ept02_leaves"), 0);
+	vcpu_sync(vcpu, 1);
+	CHECK(vm_stat(vcpu, "ept02_faults") >= faults + 16);
+	vcpu_sync(vcpu, 2);
+	check_all_gone(vcpu);
+}
+
 KSFT_MAIN(
 	{ "ept02: small pages under a large one", test_under },
 	{ "ept02: the same without flags", test_under_plain },
@@ -527,4 +580,5 @@ KSFT_MAIN(
 	{ "ept02: limit", test_limit, 60 },
 	{ "ept02: shrinker", test_shrinker, 60 },
 	{ "ept02: roots", test_roots, 60 },
+	{ "ept02: L1 away for a moment", test_away },
 )
