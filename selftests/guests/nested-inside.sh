@@ -29,10 +29,16 @@ l1()
 {
 	cpus=$1
 	shift
-	$run --cpus "$cpus" --cmdline "$words emys.cmd=\"sh /l1.sh $hypervisor $*\"" </dev/null >/tmp/raw 2>&1
-	status=$?
+	{
+		$run --cpus "$cpus" --cmdline "$words emys.cmd=\"sh /l1.sh $hypervisor $*\"" </dev/null 2>&1
+		echo $? >/tmp/status
+	} | tee /tmp/raw | while read -r line; do
+		case $line in
+		"L1: # "*) echo "${line#L1: }" | tr -d '\r' ;;
+		esac
+	done
+	status=$(cat /tmp/status)
 	tr -d '\r' </tmp/raw >/tmp/out
-	sed -n 's/^L1: # /# /p' /tmp/out
 	sed -n 's/^L1: \(not \)\{0,1\}ok /\1/p' /tmp/out >/tmp/said
 	while read -r line; do
 		case $line in

@@ -9,7 +9,8 @@ words="console=ttyS0 quiet tsc_early_khz=50000 no_timer_check cryptomgr.notests"
 # For guests so deep that an exit takes as long as a tick of the clock, and there is time for no more
 # than the next tick: to them the emulator's TSC is that of a real machine, so a second is longer.
 slow="no-kvmclock tsc=reliable tsc_early_khz=2000000"
-run="vmctl run --device /dev/$1 --kernel /guest/vmlinuz --memory 128M"
+run="vmctl run --device /dev/$1 --kernel /guest/vmlinuz --memory 128M --timeout 400"
+backend=
 hypervisor=$1
 shift
 huge=/sys/kernel/mm/transparent_hugepage/enabled
@@ -36,23 +37,24 @@ unload()
 	esac
 }
 
-# load [NAME=0]: the hypervisor anew, with this parameter, which it must take
+# load [NAME=VALUE]: the hypervisor anew, with this parameter, which it must take
 load()
 {
 	unload || return 1
 	case $hypervisor in
 	kvm)
-		insmod /modules/irqbypass.ko && insmod /modules/kvm.ko &&
-			insmod /modules/kvm_intel.ko "$@" || return 1
-		for p in "$@"; do
-			case $(cat "/sys/module/kvm_intel/parameters/${p%=*}") in
-			N | 0) ;;
-			*) echo "L1: # $p has not been taken"; return 1 ;;
-			esac
-		done
+		module=kvm_intel
+		insmod /modules/irqbypass.ko && insmod /modules/kvm.ko || return 1
 		;;
-	emys) insmod /modules/emys.ko "$@" ;;
+	emys) module=emys ;;
 	esac
+	insmod "/modules/$module.ko" "$@" || return 1
+	for p in "$@"; do
+		case ${p#*=}:$(cat "/sys/module/$module/parameters/${p%=*}") in
+		"${p#*=}:${p#*=}" | 0:N | 1:Y) ;;
+		*) echo "L1: # $p has not been taken"; return 1 ;;
+		esac
+	done
 }
 
 # exits: of all guests here so far
@@ -78,20 +80,21 @@ reached()
 {
 	tr -d '\r' <"$1" >"$1.text"
 	grep -q '^Linux ' "$1.text" && grep -q "^processors: $2\$" "$1.text" && return 0
-	tail -n 12 "$1.text" | sed 's/^/L1: # /'
+	tail -n 20 "$1.text" | sed 's/^/L1: # /'
 	return 1
 }
 
 # boots CPUS [WORDS]: a guest in this guest reaches user space and powers itself off
 boots()
 {
-	$run --initrd /guest/initrd.img --cpus "$1" --cmdline "$words ${2:-}" </dev/null >/tmp/l2 2>&1
+	# shellcheck disable=SC2086	# it is words, or none
+	$run $backend --initrd /guest/initrd.img --cpus "$1" --cmdline "$words ${2:-}" </dev/null >/tmp/l2 2>&1
 	status=$?
 	[ $status = 0 ] || echo "L1: # vmctl: status $status"
 	reached /tmp/l2 "$1" && [ $status = 0 ]
 }
 
-# most: the most pages of 2M that the hypervisor had in use since watch
+# large, none: did the hypervisor have pages of 2M in use since watch?
 watch()
 {
 	while :; do
@@ -138,22 +141,36 @@ together()
 # third: L2 does the same again, with a guest of its own
 third()
 {
-	$run --nested on --memory 256M --initrd /guest/l2.img --cmdline "$words $slow mitigations=off \
+	$run --nested on --memory 256M --timeout 2000 --initrd /guest/l2.img --cmdline "$words $slow mitigations=off \
 emys.cmd=\"sh /l1.sh $hypervisor deep\"" </dev/null >/tmp/l2 2>&1 && reached /tmp/l2 1 &&
 		grep -q '^L1: end 2' /tmp/l2.text && ! grep '^L1: not ok' /tmp/l2.text
 }
 
-# middle: a guest in this guest is on its way, pid in $l2
+# middle CPUS EXITS: a guest in this guest is on its way, pid in $l2
 middle()
 {
-	$run --initrd /guest/initrd.img --cpus "${1:-1}" --cmdline "$words" </dev/null >/tmp/l2 2>&1 &
+	$run --initrd /guest/initrd.img --cpus "$1" --cmdline "$words" </dev/null >/tmp/l2 2>&1 &
 	l2=$!
-	for _ in $(seq 200); do
-		[ "$(exits)" -gt 2000 ] && return 0
+	for _ in $(seq 400); do
+		[ "$(exits)" -ge "$2" ] && return 0
 		sleep 0.1
 	done
 	echo "L1: # the guest does not run"
 	return 1
+}
+
+large()
+{
+	pages=$(most)
+	[ "${pages:-0}" -gt 0 ]
+	verdict $? "with pages of 2M ($pages)"
+}
+
+none()
+{
+	pages=$(most)
+	[ "${pages:-1}" = 0 ]
+	verdict $? "none of 2M ($pages)"
 }
 
 for case in "$@"; do
@@ -165,27 +182,40 @@ for case in "$@"; do
 		verdict $? "a guest in the guest"
 		[ "$hypervisor" = emys ] ||
 			echo "L1: # enable_apicv: $(cat /sys/module/kvm_intel/parameters/enable_apicv)"
-		pages=$(most)
-		[ "${pages:-0}" -gt 0 ]
-		verdict $? "with pages of 2M ($pages)"
+		large
 		;;
 	deep)
 		load && boots 1 "$slow"
 		verdict $? "a guest in the guest's guest"
 		;;
 	4k)
+		# memory that is emys's own has large pages whatever the kernel thinks of them
+		backend="--mem-backend anon"
 		echo never >$huge
 		watch
 		load && boots 1
 		verdict $? "with pages of 4K only"
-		pages=$(most)
-		[ "${pages:-1}" = 0 ]
-		verdict $? "none of 2M ($pages)"
+		none
 		echo always >$huge
+		backend=
 		;;
-	*=0)
+	anon)
+		backend="--mem-backend anon"
+		watch
+		load && boots 1
+		verdict $? "in anonymous memory"
+		large
+		backend=
+		;;
+	mem_large=never)
+		watch
 		load "$case" && boots 1
-		verdict $? "kvm-intel with $case"
+		verdict $? "$hypervisor with $case"
+		none
+		;;
+	*=*)
+		load "$case" && boots 1
+		verdict $? "$hypervisor with $case"
 		;;
 	two)
 		load && together
@@ -202,9 +232,8 @@ for case in "$@"; do
 	kill)
 		status=0
 		load || status=1
-		for delay in 0 0.1 0.5 2; do
-			middle || status=1
-			sleep $delay
+		for exits in 1 100 1000 2500; do
+			middle 1 $exits || status=1
 			kill -9 $l2
 			wait $l2 2>/dev/null
 		done
@@ -216,7 +245,7 @@ for case in "$@"; do
 		verdict $? "a third level: L2 is a hypervisor, too, and its guest runs"
 		;;
 	hold | reboot | panic | reset)
-		load && middle "$(nproc)" && echo "L1: middle" || continue
+		load && middle "$(nproc)" 2000 && echo "L1: middle" || continue
 		sleep 1
 		case $case in
 		hold) wait $l2 ;;
