@@ -38,6 +38,9 @@ struct emys_vcpu;
 			 KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | \
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 
+/* Linux 6.8 has names for it. */
+#define DEV_CAP_USER_MEMORY2	231
+
 enum dev_row_flags {
 	DEV_ARG_ZERO	= 1 << 0,	/* the argument is not used and must be 0, else -EINVAL */
 	DEV_LOCK_VM	= 1 << 1,	/* vm->lock is held by the handler's caller */

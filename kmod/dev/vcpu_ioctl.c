@@ -213,10 +213,12 @@ static long vcpu_get_cpuid2(struct dev_call *call)
 	struct emys_vcpu *vcpu = call->vcpu;
 	u32 room;
 
-	if (get_user(room, &user->nent) || put_user(vcpu->nr_cpuid, &user->nent))
+	if (get_user(room, &user->nent))
 		return -EFAULT;
 	if (room < vcpu->nr_cpuid)
 		return -E2BIG;
+	if (put_user(vcpu->nr_cpuid, &user->nent))
+		return -EFAULT;
 	return copy_to_user(user->entries, vcpu->cpuid, vcpu->nr_cpuid * sizeof(*vcpu->cpuid)) ?
 	       -EFAULT : 0;
 }
@@ -334,7 +336,7 @@ static long vcpu_set_mce(struct dev_call *call)
 
 static long vcpu_set_tsc_khz(struct dev_call *call)
 {
-	return clock_set_tsc_khz(call->vcpu, call->arg);
+	return clock_check_tsc_khz(call->arg);
 }
 
 static long vcpu_get_tsc_khz(struct dev_call *call)

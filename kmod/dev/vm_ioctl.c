@@ -24,6 +24,26 @@ static long vm_set_region(struct dev_call *call)
 	return mem_set_region(call->vm, call->buf);
 }
 
+/*
+ * The wider form of Linux 6.8, with a file for memory that is the guest's alone: there is none, and
+ * its flag is not known.
+ */
+struct region2 {
+	struct kvm_userspace_memory_region region;
+	__u64 file_offset;
+	__u32 file, pad1;
+	__u64 pad2[14];
+};
+
+#define KVM_SET_REGION2	_IOW(KVMIO, 0x49, struct region2)
+
+static long vm_set_region2(struct dev_call *call)
+{
+	const struct region2 *wide = call->buf;
+
+	return mem_set_region(call->vm, &wide->region);
+}
+
 static long vm_get_dirty_log(struct dev_call *call)
 {
 	struct kvm_dirty_log *log = call->buf;
@@ -69,6 +89,8 @@ static long vm_set_boot_cpu_id(struct dev_call *call)
 {
 	if (call->vm->nr_vcpus)
 		return -EBUSY;
+	if (call->arg > (call->vm->max_vcpu_id ?: EMYS_MAX_VCPU_ID))
+		return -EINVAL;
 	call->vm->bsp_id = call->arg;
 	return 0;
 }
@@ -245,6 +267,17 @@ static long vm_set_clock(struct dev_call *call)
 	return clock_set(call->vm, call->buf);
 }
 
+/* What a new vCPU has; there is no other. */
+static long vm_get_tsc_khz(struct dev_call *call)
+{
+	return call->vm->clock.tsc_khz;
+}
+
+static long vm_set_tsc_khz(struct dev_call *call)
+{
+	return clock_check_tsc_khz(call->arg);
+}
+
 /* -- capabilities to switch on ---------------------------------------------------- */
 
 #define DEV_MSR_EXITS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
@@ -279,8 +312,9 @@ static long vm_enable_cap(struct dev_call *call)
 			vm->x2apic_api = true;
 		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
-		/* Once, and before there is a vCPU that could be above it */
-		if (!cap->args[0] || cap->args[0] > EMYS_MAX_VCPU_ID || vm->nr_vcpus ||
+		/* Once, and before there is a vCPU, or one is named, that could be above it */
+		if (!cap->args[0] || cap->args[0] > EMYS_MAX_VCPU_ID ||
+		    cap->args[0] < vm->bsp_id || vm->nr_vcpus ||
 		    (vm->max_vcpu_id && vm->max_vcpu_id != cap->args[0]))
 			return -EINVAL;
 		vm->max_vcpu_id = cap->args[0];
@@ -423,6 +457,7 @@ static const struct dev_row vm_rows[] = {
 	{ KVM_CHECK_EXTENSION, 0, 0, 0, vm_check_extension },
 	{ KVM_SET_USER_MEMORY_REGION, 0, sizeof(struct kvm_userspace_memory_region), 0,
 	  vm_set_region },
+	{ KVM_SET_REGION2, 0, sizeof(struct region2), 0, vm_set_region2 },
 	{ KVM_GET_DIRTY_LOG, 0, sizeof(struct kvm_dirty_log), 0, vm_get_dirty_log },
 	{ KVM_SET_NR_MMU_PAGES, DEV_LOCK_VM, 0, 0, vm_set_nr_mmu_pages },
 	{ KVM_GET_NR_MMU_PAGES, DEV_LOCK_VM, 0, 0, vm_get_nr_mmu_pages },
@@ -447,6 +482,8 @@ static const struct dev_row vm_rows[] = {
 	{ KVM_REINJECT_CONTROL, DEV_PIT, sizeof(struct kvm_reinject_control), 0, vm_reinject },
 	{ KVM_GET_CLOCK, 0, 0, sizeof(struct kvm_clock_data), vm_get_clock },
 	{ KVM_SET_CLOCK, 0, sizeof(struct kvm_clock_data), 0, vm_set_clock },
+	{ KVM_GET_TSC_KHZ, 0, 0, 0, vm_get_tsc_khz },
+	{ KVM_SET_TSC_KHZ, 0, 0, 0, vm_set_tsc_khz },
 	{ KVM_ENABLE_CAP, DEV_LOCK_VM, sizeof(struct kvm_enable_cap), 0, vm_enable_cap },
 	{ KVM_X86_SET_MSR_FILTER, DEV_LOCK_VM, sizeof(struct kvm_msr_filter), 0,
 	  vm_set_msr_filter },

@@ -190,7 +190,7 @@ void clock_give_offset(struct emys_vcpu *vcpu, u64 offset)
 	clock_set_offset(vcpu, offset);
 }
 
-int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz)
+int clock_check_tsc_khz(u32 khz)
 {
 	u64 diff = abs((s64)(khz ? khz : tsc_khz) - tsc_khz);
 

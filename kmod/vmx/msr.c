@@ -123,8 +123,12 @@ static int plain_write(struct emys_vcpu *vcpu, const struct msr_plain *p, u64 va
 {
 	u64 mask = p->mask;
 
-	if (p->index == MSR_IA32_FEAT_CTL && (host ? nested_allowed(vcpu->vm) : vcpu->feat.has_vmx))
+	if (p->index == MSR_IA32_FEAT_CTL && !host && vcpu->feat.has_vmx)
 		mask |= FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
+	/* A VMM may show bits of what the guest does not have: they enable nothing. */
+	if (p->index == MSR_IA32_FEAT_CTL && host && nested_allowed(vcpu->vm))
+		mask |= FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | FEAT_CTL_VMX_ENABLED_INSIDE_SMX |
+			FEAT_CTL_SGX_LC_ENABLED | FEAT_CTL_SGX_ENABLED | FEAT_CTL_LMCE_ENABLED;
 	if (!plain_there(vcpu, p, host) || (val & ~mask))
 		return -EPERM;
 	if (p->rule == PLAIN_CANONICAL && !canonical(val))

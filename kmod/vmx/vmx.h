@@ -371,7 +371,7 @@ void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc);
 /* The VMM gives the offset itself, and other vCPUs may be in step with it from now on. */
 void clock_give_offset(struct emys_vcpu *vcpu, u64 offset);
 /* -EINVAL: not the host's frequency and no TSC scaling. */
-int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz);
+int clock_check_tsc_khz(u32 khz);
 /* EMYS_REQ_CLOCK: rewrite the vCPU's pv-clock page. May sleep. */
 void clock_update(struct emys_vcpu *vcpu);
 /* MSR_KVM_WALL_CLOCK: write the wall-clock structure. May sleep. */

@@ -558,6 +558,59 @@ static void test_tsc_offset(void)
 	vcpu_done(vcpu);
 }
 
+/* As Linux 6.8 has it. */
+struct region2 {
+	struct kvm_userspace_memory_region region;
+	u64 file_offset;
+	u32 file, pad1;
+	u64 pad2[14];
+};
+
+#define CAP_USER_MEMORY2	231
+#define SET_REGION2		_IOW(KVMIO, 0x49, struct region2)
+#define MEM_GUEST_MEMFD		(1u << 2)
+
+static void guest_store(u64 at)
+{
+	*(volatile u64 *)at = 0x1234;
+}
+
+/* KVM_SET_USER_MEMORY_REGION2 makes a slot; a file for the guest's own memory there is none. */
+static void test_region2(void)
+{
+	const u64 gpa = 64ull << 20;
+	struct region2 r = { .region = { .slot = 1, .guest_phys_addr = gpa } };
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_add(vm, 0);
+	u64 *mem = host_memory(2ull << 20);
+
+	REQUIRE(ksft_is_emys(), "Linux before 6.8 does not have it");
+	CHECK_EQ(ioctl(vm->fd, KVM_CHECK_EXTENSION, CAP_USER_MEMORY2), 1);
+	r.region.memory_size = 2ull << 20;
+	r.region.userspace_addr = (uintptr_t)mem;
+	r.region.flags = MEM_GUEST_MEMFD;
+	CHECK_ERRNO(ioctl(vm->fd, SET_REGION2, &r), EINVAL);
+	r.region.flags = 0;
+	CHECK_OK(ioctl(vm->fd, SET_REGION2, &r));
+	vcpu_call(vcpu, guest_store, gpa + 8);
+	vcpu_done(vcpu);
+	CHECK_EQ(mem[1], 0x1234);
+}
+
+/* The bootstrap processor is one that there may be. */
+static void test_boot_id(void)
+{
+	struct vm *vm = vm_create_bare(ksft_device);
+	int max = ioctl(vm->dev, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID);
+
+	REQUIRE(ksft_is_emys(), "Linux before 6.12 does not ask");
+	CHECK_ERRNO(ioctl(vm->fd, KVM_SET_BOOT_CPU_ID, max + 1), EINVAL);
+	CHECK_OK(ioctl(vm->fd, KVM_SET_BOOT_CPU_ID, 8));
+	CHECK_ERRNO(try_cap(vm->fd, KVM_CAP_MAX_VCPU_ID, 7), EINVAL);
+	CHECK_OK(try_cap(vm->fd, KVM_CAP_MAX_VCPU_ID, 9));
+	CHECK_ERRNO(ioctl(vm->fd, KVM_SET_BOOT_CPU_ID, 10), EINVAL);
+}
+
 /* KVM_ENABLE_CAP of a vCPU; the number of MMU pages that a VMM allows. */
 static void test_small(void)
 {
@@ -587,5 +640,7 @@ KSFT_MAIN(
 	{ "switches: KVM_CAP_X86_USER_SPACE_MSR", test_user_msr },
 	{ "switches: KVM_X86_SET_MSR_FILTER", test_filter },
 	{ "switches: KVM_VCPU_TSC_OFFSET", test_tsc_offset },
+	{ "switches: KVM_SET_USER_MEMORY_REGION2", test_region2 },
+	{ "switches: the bootstrap processor's ID", test_boot_id },
 	{ "switches: KVM_ENABLE_CAP of a vCPU, KVM_SET_NR_MMU_PAGES", test_small },
 )

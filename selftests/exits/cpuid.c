@@ -225,6 +225,7 @@ static void test_get_cpuid2(void)
 	got = calloc(1, sizeof(*got) + 256 * sizeof(got->entries[0]));
 	got->nent = vcpu->cpuid->nent - 1;
 	CHECK_ERRNO(ioctl(vcpu->fd, KVM_GET_CPUID2, got), E2BIG);
+	CHECK_EQ(got->nent, vcpu->cpuid->nent - 1);
 	got->nent = 256;
 	CHECK_OK(ioctl(vcpu->fd, KVM_GET_CPUID2, got));
 	/* KVM before 6.3 leaves the count as it was handed in */
