@@ -39,8 +39,8 @@ static const struct offer pin_offers[] = {
 	{ PIN_BASED_NMI_EXITING, ALWAYS },
 	/* blocking by NMI is kept by the CPU */
 	{ PIN_BASED_VIRTUAL_NMIS, HARDWARE },
-	/* a timer of the host stands in */
-	{ PIN_BASED_VMX_PREEMPTION_TIMER, ALWAYS },
+	/* the CPU's counts while L2 runs; while L2 is halted a timer of the host stands in */
+	{ PIN_BASED_VMX_PREEMPTION_TIMER, HARDWARE },
 	/* only of use where virtual interrupts are delivered without an exit */
 	{ PIN_BASED_POSTED_INTR, HARDWARE },
 };
@@ -108,9 +108,10 @@ static const struct offer exit_offers[] = {
 	{ VM_EXIT_HOST_ADDR_SPACE_SIZE, ALWAYS },
 	{ VM_EXIT_SAVE_IA32_EFER, ALWAYS },
 	{ VM_EXIT_LOAD_IA32_EFER, ALWAYS },
-	{ VM_EXIT_SAVE_VMX_PREEMPTION_TIMER, ALWAYS },
 	/* the interrupt is taken from L1's local APIC, which is emulated */
 	{ VM_EXIT_ACK_INTR_ON_EXIT, ALWAYS },
+	/* likewise, and it has to be there to be saved */
+	{ VM_EXIT_SAVE_VMX_PREEMPTION_TIMER, HARDWARE },
 	/* MSRs that the CPU switches for guests, and not all CPUs do */
 	{ VM_EXIT_SAVE_IA32_PAT, HARDWARE },
 	{ VM_EXIT_LOAD_IA32_PAT, HARDWARE },

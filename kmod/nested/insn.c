@@ -330,7 +330,7 @@ static u64 get_field(struct emys_vcpu *vcpu, u32 field, int off)
 	u64 val = ~0ull;
 
 	if (!vcpu->vmx.l2) {
-		if (nested_is_guest_state(field))
+		if (nested_is_rare(field))
 			nested_rare_save(vcpu);
 		return vmcs12_get(vcpu->nested->v12, field, off);
 	}
@@ -353,7 +353,7 @@ static void set_field(struct emys_vcpu *vcpu, u32 field, int off, u64 val)
 		nested_linked_put(vcpu, linked);
 		return;
 	}
-	if (nested_is_guest_state(field))
+	if (nested_is_rare(field))
 		nested_rare_changes(vcpu);
 	if (nested_is_control(field))
 		n->controls_02 = false;

@@ -53,12 +53,6 @@ static inline u64 nested_cr3_target(const struct vmcs12 *v, u32 i)
 	return target[i & 3];
 }
 
-/* Of "Field Encoding": what the field is of */
-static inline bool nested_is_guest_state(u32 encoding)
-{
-	return (encoding >> 10 & 3) == 2;
-}
-
 /* A control, but not of what an entry delivers: each entry looks at that. */
 static inline bool nested_is_control(u32 encoding)
 {
@@ -143,6 +137,7 @@ void nested_leave_l2(struct emys_vcpu *vcpu);
  * rare.c. load: vmcs02 is current, and L2 will run. save: vmcs12 has it too. changes: and L1 is
  * about to write it.
  */
+bool nested_is_rare(u32 encoding);
 void nested_rare_load(struct emys_vcpu *vcpu);
 void nested_rare_save(struct emys_vcpu *vcpu);
 void nested_rare_changes(struct emys_vcpu *vcpu);

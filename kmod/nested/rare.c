@@ -9,6 +9,19 @@
 #include "fields.h"
 #include "internal.h"
 
+bool nested_is_rare(u32 encoding)
+{
+#define ENCODING(encoding, member)	encoding
+	static const u16 fields[] = { NESTED_RARE(ENCODING) };
+#undef ENCODING
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i] == encoding)
+			return true;
+	return false;
+}
+
 void nested_rare_load(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;

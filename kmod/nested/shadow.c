@@ -27,6 +27,7 @@
 	X(EXIT_QUALIFICATION, exit_qualification), \
 	X(GUEST_LINEAR_ADDRESS, guest_linear_address), \
 	X(GUEST_PHYSICAL_ADDRESS, guest_physical_address), \
+	X(GUEST_CR3, guest_cr3), \
 	X(GUEST_CS_AR_BYTES, guest_cs_ar_bytes), \
 	X(GUEST_SS_AR_BYTES, guest_ss_ar_bytes)
 
@@ -51,8 +52,12 @@
 	X(HOST_FS_BASE, host_fs_base), \
 	X(HOST_GS_BASE, host_gs_base)
 
-/* X(encoding, member, there): likewise, on CPUs that have it; Debian's KVM reads both each time */
+/*
+ * X(encoding, member, there): likewise, on CPUs that have it. Debian's KVM reads the first two each
+ * time, and writes the timer when it has run out or is anew.
+ */
 #define SHADOW_WHERE_THERE(X) \
+	X(VMX_PREEMPTION_TIMER_VALUE, vmx_preemption_timer_value, vmx_caps.preemption_timer); \
 	X(GUEST_PML_INDEX, guest_pml_index, vmx_caps.pml); \
 	X(GUEST_INTR_STATUS, guest_intr_status, \
 	  vmx_caps.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)

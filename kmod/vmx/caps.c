@@ -110,6 +110,8 @@ static int require_features(void)
 	c->pin = control(MSR_IA32_VMX_TRUE_PINBASED_CTLS, PIN_ONE, PIN_OPT, &missing);
 	if (missing)
 		return refuse("no external-interrupt or NMI exiting", "");
+	rdmsrq(MSR_IA32_VMX_TRUE_PINBASED_CTLS, cap);
+	c->preemption_timer = cap >> 32 & PIN_BASED_VMX_PREEMPTION_TIMER;
 	c->proc = control(MSR_IA32_VMX_TRUE_PROCBASED_CTLS, PROC_ONE, PROC_OPT, &missing);
 	if (missing & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 		return refuse("no EPT (no secondary VM-execution controls)", "");
