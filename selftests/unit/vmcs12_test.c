@@ -222,10 +222,10 @@ static void test_caps_least(void)
 
 	hardware(&hw, false);
 	nested_caps_init(&c, &hw);
-	expect_msr(&c, MSR_IA32_VMX_TRUE_PINBASED_CTLS, 0x0000005f00000016);
+	expect_msr(&c, MSR_IA32_VMX_TRUE_PINBASED_CTLS, 0x0000001f00000016);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, 0x9601e17204006172);
 	expect_msr(&c, MSR_IA32_VMX_PROCBASED_CTLS2, 0x0002402200000000);
-	expect_msr(&c, MSR_IA32_VMX_TRUE_EXIT_CTLS, 0x0073efff00036dfb);
+	expect_msr(&c, MSR_IA32_VMX_TRUE_EXIT_CTLS, 0x0033efff00036dfb);
 	expect_msr(&c, MSR_IA32_VMX_TRUE_ENTRY_CTLS, 0x000093ff000011fb);
 	expect_msr(&c, MSR_IA32_VMX_MISC, 0x20040167);
 	expect_msr(&c, MSR_IA32_VMX_EPT_VPID_CAP, 0x00000f0106334040);
