@@ -16,7 +16,6 @@ MODULE_PARM_DESC(nested, "Let guests be hypervisors: offer VMX in their CPUID (d
 static struct nested_caps caps_max __ro_after_init;
 
 /* Of the CPU's, but not offered: emys does not give them to L2. */
-#define PROC2_WITHHELD	SECONDARY_EXEC_TSC_SCALING
 #define ENTRY_WITHHELD	(VM_ENTRY_LOAD_BNDCFGS | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 #define EXIT_WITHHELD	(VM_EXIT_CLEAR_BNDCFGS | VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
 
@@ -32,7 +31,6 @@ int __init nested_init(void)
 		if (!rdmsrq_safe(msr, &val))
 			nested_caps_put(&hw, msr, val);
 	nested_caps_init(&caps_max, &hw);
-	caps_max.proc2.may &= ~PROC2_WITHHELD;
 	caps_max.entry.may &= ~ENTRY_WITHHELD;
 	caps_max.exit.may &= ~EXIT_WITHHELD;
 	caps_max.misc &= ~NESTED_MISC_SHUTDOWN;

@@ -80,6 +80,7 @@ static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 /* Of the secondary controls, those that L2 has when L1 says so, and those of the host's. */
 #define PROC2_L1	(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_DESC | \
+			 SECONDARY_EXEC_TSC_SCALING | \
 			 SECONDARY_EXEC_ENABLE_VMFUNC | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
@@ -100,6 +101,9 @@ static bool load_proc2(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	exec2 = (vcpu->vmx.vmcs01.exec2 & PROC2_L0) | (vmcs12_proc2(v) & PROC2_L1);
 	if (!vmcs->vpid)
 		exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	/* L1's own offset is added when L1 wants none. */
+	if (!n12_proc(v, CPU_BASED_USE_TSC_OFFSETTING))
+		exec2 &= ~SECONDARY_EXEC_TSC_SCALING;
 	/*
 	 * An L2 that L1 lets at its own APIC finds it where L1 does. With a virtual-APIC page the
 	 * CPU would answer from there: then these accesses have to be EPT violations.
@@ -137,7 +141,9 @@ static void load_steady_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	vmcs_write32(CR3_TARGET_COUNT, v->cr3_target_count);
 	for (i = 0; i < v->cr3_target_count; i++)
 		__vmcs_write(CR3_TARGET_VALUE0 + 2 * i, nested_cr3_target(v, i));
-	vmcs_write64(TSC_OFFSET, vcpu->vmx.tsc_offset + nested_tsc_offset(v));
+	vmcs_write64(TSC_OFFSET, nested_l2_tsc_offset(vcpu));
+	if (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_TSC_SCALING)
+		vmcs_write64(TSC_MULTIPLIER, v->tsc_multiplier);
 }
 
 static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)

@@ -40,11 +40,6 @@ static inline bool n12_proc2(const struct vmcs12 *v, u32 bit)
 	return vmcs12_proc2(v) & bit;
 }
 
-static inline u64 nested_tsc_offset(const struct vmcs12 *v)
-{
-	return n12_proc(v, CPU_BASED_USE_TSC_OFFSETTING) ? v->tsc_offset : 0;
-}
-
 static inline u64 nested_cr3_target(const struct vmcs12 *v, u32 i)
 {
 	const u64 target[] = { v->cr3_target_value0, v->cr3_target_value1,

@@ -192,6 +192,8 @@ bool nested_virtual_interrupt(struct emys_vcpu *vcpu);
 void nested_sleep_begins(struct emys_vcpu *vcpu);
 void nested_sleep_ends(struct emys_vcpu *vcpu);
 bool nested_timer_expired(const struct emys_vcpu *vcpu);
+/* With vmx->l2: what the CPU adds to its own TSC, or to that as vmcs02 multiplies it, for L2's. */
+u64 nested_l2_tsc_offset(const struct emys_vcpu *vcpu);
 /* Before each entry of the section: false, nested_before_section() has something to do. */
 bool nested_before_entry(struct emys_vcpu *vcpu);
 /* L1 has the monitor trap flag on, and emys executed an instruction of L2's. Any context. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The VMX-preemption timer. While L2 runs, its own CPU counts it down; while L2 halts, a timer of
- * the host's ends the sleep. SDM volume 3, "VMX-Preemption Timer".
+ * L2's TSC, and the VMX-preemption timer: while L2 runs, its CPU counts the timer down; while it
+ * halts, one of the host's ends the sleep. SDM volume 3, "VMX-Preemption Timer".
  */
 #include <linux/math64.h>
 
@@ -9,12 +9,27 @@
 #include "../emys.h"
 #include "internal.h"
 
+#define TSC_FRACTION	48	/* bits of the multiplier behind the point */
+
 /* What is left of it, as the VMCS has it. */
 static u32 timer_left(const struct emys_vcpu *vcpu)
 {
 	u64 now = nested_timer_now(vcpu), deadline = vcpu->nested->timer_deadline;
 
 	return now < deadline ? min_t(u64, deadline - now, U32_MAX) : 0;
+}
+
+u64 nested_l2_tsc_offset(const struct emys_vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested->v12;
+	u64 offset = vcpu->vmx.tsc_offset;
+
+	if (!n12_proc(v, CPU_BASED_USE_TSC_OFFSETTING))
+		return offset;
+	/* "Use TSC scaling": what L1 reads is multiplied, its offset with it. */
+	if (n12_proc2(v, SECONDARY_EXEC_TSC_SCALING))
+		offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_FRACTION);
+	return offset + v->tsc_offset;
 }
 
 bool nested_timer_expired(const struct emys_vcpu *vcpu)

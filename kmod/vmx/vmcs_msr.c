@@ -52,12 +52,9 @@ int vmx_vmcs_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val)
 
 void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset)
 {
-	/* L1's offset is in L2's. */
-	u64 delta = offset - vcpu->vmx.tsc_offset;
-
 	vcpu->vmx.tsc_offset = offset;
 	vmx_vmcs_get(vcpu);
-	vmcs_write64(TSC_OFFSET, vcpu->vmx.l2 ? vmcs_read64(TSC_OFFSET) + delta : offset);
+	vmcs_write64(TSC_OFFSET, vcpu->vmx.l2 ? nested_l2_tsc_offset(vcpu) : offset);
 	vmx_vmcs_put(vcpu);
 	vcpu->vmx.tsc_offset_moved = vcpu->vmx.l2;
 }

@@ -1624,8 +1624,28 @@ static void guest_tsc(void)
 	before = rdtsc();
 	L2_DONE();
 	after = rdtsc();
-	GUEST_ASSERT_AT(l2_tsc >= before / 2 + offset && l2_tsc <= after / 2 + offset, before,
+	GUEST_ASSERT_AT(l2_tsc >= before / 2 + offset && l2_tsc <= after / 2 + offset + 1, before,
 			l2_tsc);
+	/* five times; and L1 moves its own meanwhile */
+	vmwrite(TSC_MULTIPLIER, 5ull << 48);
+	vmwrite(TSC_OFFSET, -offset);
+	wrmsr(MSR_TSC, 1ull << 40);
+	l2_call(l2_read_tsc, 0);
+	before = rdtsc();
+	L2_DONE();
+	after = rdtsc();
+	GUEST_ASSERT_AT(l2_tsc >= 5 * before - offset && l2_tsc <= 5 * after - offset + 5, before,
+			l2_tsc);
+	/* there is nothing to scale without an offset */
+	l1_control(PROC_CTL, 0, PROC_TSC_OFFSET);
+	l2_call(l2_read_tsc, 0);
+	before = rdtsc();
+	L2_DONE();
+	after = rdtsc();
+	GUEST_ASSERT_AT(l2_tsc >= before && l2_tsc <= after, before, l2_tsc);
+	l1_control(PROC_CTL, PROC_TSC_OFFSET, 0);
+	vmwrite(TSC_MULTIPLIER, 0);
+	GUEST_ASSERT_EQ(try_vmresume(), VMX_VALID(7));
 }
 
 /* TSC offset and scaling: L2's TSC is L1's, scaled, and the offset. */
