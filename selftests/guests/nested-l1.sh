@@ -100,7 +100,8 @@ watch()
 	while :; do
 		case $hypervisor in
 		kvm) cat $figures/pages_2m ;;
-		emys) sed -n 's/^ *mem_pages_2m: //p' $figures/vms ;;
+		# counters that are 0 are not there
+		emys) sed -n 's/^ *mem_pages_4k: .*/0/p; s/^ *mem_pages_2m: //p' $figures/vms ;;
 		esac
 		sleep 1
 	done >/tmp/watched 2>/dev/null &
