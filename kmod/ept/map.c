@@ -220,7 +220,10 @@ int ept_map(struct ept_root *root, struct ept_cache *cache, gpa_t gpa,
 		return l;
 	if (l) {
 		old = READ_ONCE(*entry);
-		return ept_is_leaf(old, l) ? map_under_larger(old, l, leaf, gpa, prot) : -EBUSY;
+		if (ept_is_leaf(old, l))
+			return map_under_larger(old, l, leaf, gpa, prot);
+		/* Another CPU has split it meanwhile */
+		return ept_is_link(old) ? -EBUSY : -EAGAIN;
 	}
 	return map_leaf(root, entry, leaf, level, prot);
 }

@@ -218,6 +218,9 @@ static int slots_replace(struct emys_vm *vm, struct mem_slot *del,
 	write_lock(&mem->mmu_lock);
 	/* Pairs with the acquire in fault_slot(): who sees this sees the array */
 	smp_store_release(&mem->generation, mem->generation + 1);
+	/* Who knows that there is no memory looks again */
+	if (add)
+		atomic64_inc(&mem->zap_seq);
 	write_unlock(&mem->mmu_lock);
 
 	if (del && zap_old && del->file)

@@ -20,6 +20,19 @@ static gfn_t chunk_end(const struct ept_root *ept, gfn_t start, gfn_t end)
 	return min(end, round_down(start, n) + n);
 }
 
+/* What goes of EPT01 with [@start, @end): a large leaf at its edge may go whole. */
+static bool drop_derived(struct emys_vm *vm, gfn_t start, gfn_t end)
+{
+	const struct ept_root *ept = &vm->mem.ept;
+	struct ept_walk walk;
+
+	if (ept_walk(ept, start << PAGE_SHIFT, &walk))
+		start = round_down(start, ept_level_gfns(walk.level));
+	if (ept_walk(ept, (end - 1) << PAGE_SHIFT, &walk))
+		end = round_up(end, ept_level_gfns(walk.level));
+	return derived_drop_chunk(vm, start, end);
+}
+
 static void zap_range(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
 		      struct ept_cache *cache, struct ept_zap *zap)
 {
@@ -30,7 +43,7 @@ static void zap_range(struct emys_vm *vm, gfn_t start, gfn_t end, bool may_sleep
 	while (start < end) {
 		write_lock(&mem->mmu_lock);
 		next = chunk_end(&mem->ept, start, end);
-		if (derived_any(mem) && derived_drop_chunk(vm, start, next)) {
+		if (derived_any(mem) && drop_derived(vm, start, next)) {
 			next = start;
 		} else if (ept_zap_range(&mem->ept, start, next, flags, cache, zap)) {
 			atomic64_inc(&mem->zap_seq);
