@@ -207,11 +207,11 @@ void vmx_events_runs_again(struct emys_vcpu *vcpu, u64 info);
  * VMX_EXIT_HOST_IRQ.
  */
 int vmx_fast_exit(struct emys_vcpu *vcpu, u32 reason);
-/* Fill kvm_run with KVM_EXIT_INTERNAL_ERROR. EMYS_USER. */
 /* RDMSR and WRMSR. */
 int vmx_fast_rdmsr(struct emys_vcpu *vcpu);
 int vmx_fast_wrmsr(struct emys_vcpu *vcpu);
 int vmx_handle_msr(struct emys_vcpu *vcpu);
+/* Fill kvm_run with KVM_EXIT_INTERNAL_ERROR. EMYS_USER. */
 int vmx_internal_error(struct emys_vcpu *vcpu, u32 suberror);
 
 /* cr.c. 0 or -EINVAL (→ #GP) for the values; set_cr0/4 may need PDPTEs: may sleep. */

@@ -49,9 +49,9 @@ void msr_filter_set(struct emys_vm *vm, struct msr_filter *f)
 
 	lockdep_assert_held(&vm->lock);
 	old = rcu_replace_pointer(vm->msr_filter, f, lockdep_is_held(&vm->lock));
+	emys_vm_request_all(vm, EMYS_REQ_MSRS);
 	synchronize_rcu();
 	kfree(old);
-	emys_vm_request_all(vm, EMYS_REQ_MSRS);
 }
 
 /* -- the instructions ---------------------------------------------------------------- */
@@ -98,10 +98,23 @@ static bool is_users(const struct emys_vcpu *vcpu, u32 why)
 	return READ_ONCE(vcpu->vm->user_msrs) & why;
 }
 
+/*
+ * Inside the section its value is the CPU's, as the guest has it without an exit. That there is one
+ * is of a bitmap that is behind the VMM's filter or L1's.
+ */
+static bool is_loaded(const struct emys_vcpu *vcpu, u32 msr)
+{
+	return msr == MSR_KERNEL_GS_BASE ||
+	       (msr == MSR_IA32_SPEC_CTRL && vcpu->vmx.spec_ctrl_passed);
+}
+
 static int fast_msr(struct emys_vcpu *vcpu, bool read)
 {
-	u32 why = try_msr(vcpu, read);
+	u32 why;
 
+	if (unlikely(is_loaded(vcpu, index_of(vcpu))))
+		return VMX_EXIT_PENDING;
+	why = try_msr(vcpu, read);
 	if (unlikely(why)) {
 		if (is_users(vcpu, why))
 			return VMX_EXIT_PENDING;
