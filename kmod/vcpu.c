@@ -282,6 +282,9 @@ static int vcpu_loop(struct emys_vcpu *vcpu)
 			if (next != EMYS_RESUME)
 				return next;
 		}
+		/* An exit to L1 on the way was an abort. */
+		if (unlikely(vcpu->vmx.shutdown))
+			continue;
 		next = vmx_run(vcpu);
 		if (next == VMX_EXIT_PENDING)
 			next = vmx_handle_exit(vcpu);

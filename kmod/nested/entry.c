@@ -386,8 +386,6 @@ int nested_enter(struct emys_vcpu *vcpu, bool launch)
 	return EMYS_RESUME;
 }
 
-#define EVENT_MTF	(INTR_TYPE_OTHER_EVENT | INTR_INFO_VALID_MASK)
-
 int nested_reenter(struct emys_vcpu *vcpu, bool pending, bool mtf)
 {
 	struct nested_vcpu *n = vcpu->nested;
@@ -415,7 +413,9 @@ int nested_reenter(struct emys_vcpu *vcpu, bool pending, bool mtf)
 	nested_pages_put(vcpu);
 	n->pages_seq = -1;
 	enter_l2(vcpu, vmcs12_pae(v) && (vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_EPT) ?
-		 pdpte : NULL, pending ? v->vm_entry_intr_info_field : mtf ? EVENT_MTF : 0);
+		 pdpte : NULL, pending ? v->vm_entry_intr_info_field : 0);
 	n->entry_pending = pending;
+	/* It waits for a boundary of instructions, and ends HLT. */
+	n->mtf_due = mtf && !pending;
 	return 0;
 }

@@ -184,16 +184,9 @@ static void load_host(struct emys_vcpu *vcpu, const struct vmcs12 *v, u64 cr0)
 	vmx_intr_shadow(vcpu);
 	vmx->intr_shadow &= GUEST_INTR_STATE_NMI;
 	vmx->dirty |= VMX_AV_INTR;
-	if (!wide && (v->host_cr4 & X86_CR4_PAE))
-		vmx_load_pdptrs(vcpu, v->host_cr3);
 	/* No VPID of its own: the exit left nothing in the TLB. */
 	if (!(vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_VPID))
 		vmx->vmcs01.tlb_cpu = -1;
-	if (unlikely(vcpu->nested->debug_changed))
-		vmcs_write32(EXCEPTION_BITMAP, vmx_exceptions(vcpu));
-	vcpu->nested->debug_changed = false;
-	if (vmx->tsc_offset_moved)
-		vmx_set_tsc_offset(vcpu, vmx->tsc_offset);
 	if ((efer ^ vcpu->msrs.efer) & EFER_SCE)
 		vmx_user_msrs_changed(vcpu);
 }
@@ -209,6 +202,19 @@ static void forget_events(struct emys_vcpu *vcpu)
 	ev->nmi_injected = false;
 	vcpu->vmx.inject_raw = false;
 	vcpu->vmx.injected = false;
+}
+
+/* What changed of L1's while L2 ran, and is in vmcs01. */
+static void catch_up(struct emys_vcpu *vcpu)
+{
+	if (vcpu->vmx.tsc_offset_moved)
+		vmx_set_tsc_offset(vcpu, vcpu->vmx.tsc_offset);
+	if (unlikely(vcpu->nested->debug_changed)) {
+		vmx_vmcs_get(vcpu);
+		vmcs_write32(EXCEPTION_BITMAP, vmx_exceptions(vcpu));
+		vmx_vmcs_put(vcpu);
+		vcpu->nested->debug_changed = false;
+	}
 }
 
 static void resume_apic(struct emys_vcpu *vcpu)
@@ -243,6 +249,7 @@ void nested_leave_l2(struct emys_vcpu *vcpu)
 	n->entry_pending = false;
 	n->mtf_due = false;
 	n->timer_on = false;
+	catch_up(vcpu);
 	resume_apic(vcpu);
 	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	vcpu->vmx.events_check = true;
@@ -267,6 +274,12 @@ static void arrive(struct emys_vcpu *vcpu, struct vmcs12 *v, u64 cr0, bool nmi)
 	if (nmi)
 		vcpu->vmx.intr_shadow |= GUEST_INTR_STATE_NMI;
 	vmx_vmcs_put(vcpu);
+	/* L1's memory may have to be waited for; its host is 64-bit where that cannot be. */
+	if (!(v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE) &&
+	    (v->host_cr4 & X86_CR4_PAE) && vmx_load_pdptrs(vcpu, v->host_cr3)) {
+		vmx_abort(vcpu, 2);
+		return;
+	}
 	/* L2's is nobody's business: its CPUID is an exit to L1. */
 	if (vcpu->vmx.cpuid_osxsave != !!(v->host_cr4 & X86_CR4_OSXSAVE))
 		cpuid_update(vcpu);
