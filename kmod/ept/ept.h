@@ -328,7 +328,7 @@ int ept_link(struct ept_root *root, struct ept_cache *cache, gpa_t gpa, const u6
 bool ept_unlink(struct ept_root *root, gpa_t gpa);
 
 /* READ or WRITE. The entry that links the 2 MiB of @gpa, or 0 */
-u64 ept_linked(const struct ept_root *root, gpa_t gpa);
+u64 ept_linked(struct ept_root *root, gpa_t gpa);
 
 #define EPT_ZAP_SPLIT		BIT(0)
 

@@ -48,24 +48,15 @@ int ept_link(struct ept_root *root, struct ept_cache *cache, gpa_t gpa, const u6
 	return -EAGAIN;
 }
 
-static u64 *link_entry(const struct ept_root *root, gpa_t gpa)
+/* Without a cache nothing is made on the way. */
+static u64 *link_entry(struct ept_root *root, gpa_t gpa)
 {
-	u64 *table = root->pml4, *entry;
-	int l;
+	u64 *entry;
 
-	if (gpa >> EPT_GPA_BITS)
+	if (gpa >> EPT_GPA_BITS ||
+	    ept_descend(root, NULL, gpa >> EPT_PAGE_SHIFT, LINK_LEVEL, &entry))
 		return NULL;
-	for (l = EPT_LEVELS;; l--) {
-		u64 val;
-
-		entry = &table[ept_index(gpa >> EPT_PAGE_SHIFT, l)];
-		val = READ_ONCE(*entry);
-		if (!ept_present(val) || ept_is_leaf(val, l))
-			return NULL;
-		if (l == LINK_LEVEL)
-			return ept_is_link(val) ? entry : NULL;
-		table = ept_table(val);
-	}
+	return ept_is_link(READ_ONCE(*entry)) ? entry : NULL;
 }
 
 bool ept_unlink(struct ept_root *root, gpa_t gpa)
@@ -77,7 +68,7 @@ bool ept_unlink(struct ept_root *root, gpa_t gpa)
 	return entry;
 }
 
-u64 ept_linked(const struct ept_root *root, gpa_t gpa)
+u64 ept_linked(struct ept_root *root, gpa_t gpa)
 {
 	const u64 *entry = link_entry(root, gpa);
 
