@@ -16,6 +16,9 @@ bool nested_is_rare(u32 encoding)
 #undef ENCODING
 	unsigned int i;
 
+	/* "Field Encoding": most of what L1 uses is not of the guest's state */
+	if ((encoding >> 10 & 3) != 2)
+		return false;
 	for (i = 0; i < ARRAY_SIZE(fields); i++)
 		if (fields[i] == encoding)
 			return true;
