@@ -53,8 +53,8 @@
 	X(HOST_GS_BASE, host_gs_base)
 
 /*
- * X(encoding, member, there): likewise, on CPUs that have it. Debian's KVM reads the first two each
- * time, and writes the timer when it has run out or is anew.
+ * X(encoding, member, there): likewise, on CPUs that have it. Debian's KVM writes the timer for
+ * each entry with a deadline, and reads the other two each time.
  */
 #define SHADOW_WHERE_THERE(X) \
 	X(VMX_PREEMPTION_TIMER_VALUE, vmx_preemption_timer_value, vmx_caps.preemption_timer); \
