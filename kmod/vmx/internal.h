@@ -31,7 +31,11 @@ static inline void vmx_vmcs_put(struct emys_vcpu *vcpu)
 		vmx_vmcs_unload(vcpu);
 }
 
-struct emys_vcpu;
+/* Has L1 the monitor trap flag on? What emys executes for L2 is a boundary then: nested_trap(). */
+static inline bool vmx_l1_traps(const struct emys_vcpu *vcpu)
+{
+	return vcpu->vmx.cur->exec_keep & CPU_BASED_MONITOR_TRAP_FLAG;
+}
 
 /* Parts of the vCPU's state that were read since the last exit: vmx.avail. */
 #define VMX_AV_RIP	BIT(0)

@@ -113,12 +113,6 @@ static void add_reg(struct emys_vcpu *vcpu, unsigned int reg, u64 mask, s64 delt
 	vcpu->regs[reg] = val;
 }
 
-/* Has L1 the monitor trap flag on? Then each element is a boundary. */
-static bool traps(const struct emys_vcpu *vcpu)
-{
-	return vcpu->vmx.cur->exec_keep & CPU_BASED_MONITOR_TRAP_FLAG;
-}
-
 static int step_string(struct emys_vcpu *vcpu, u32 n)
 {
 	u64 mask = address_mask(vcpu);
@@ -131,7 +125,7 @@ static int step_string(struct emys_vcpu *vcpu, u32 n)
 		add_reg(vcpu, 1, mask, -(s64)n);
 		/* More to come: the instruction exits again. */
 		if (vcpu->regs[1] & mask) {
-			if (traps(vcpu))
+			if (vmx_l1_traps(vcpu))
 				nested_trap(vcpu);
 			return EMYS_RESUME;
 		}
@@ -186,7 +180,7 @@ static u32 batch(struct emys_vcpu *vcpu, u64 left)
 	u32 room = PAGE_SIZE - offset_in_page(vcpu->vmx.exit.gla);
 	u32 n = room / vcpu->io.size;
 
-	if ((vmx_rflags(vcpu) & X86_EFLAGS_DF) || traps(vcpu))
+	if ((vmx_rflags(vcpu) & X86_EFLAGS_DF) || vmx_l1_traps(vcpu))
 		n = 1;
 	return min_t(u64, max(n, 1u), left);
 }

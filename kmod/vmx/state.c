@@ -132,7 +132,7 @@ void vmx_insn_done(struct emys_vcpu *vcpu)
 			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | BIT(14));
 		vmx_vmcs_put(vcpu);
 	}
-	if (unlikely(vmx->cur->exec_keep & CPU_BASED_MONITOR_TRAP_FLAG))
+	if (unlikely(vmx_l1_traps(vcpu)))
 		nested_trap(vcpu);
 }
 
