@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,33 +66,27 @@ void ksft_skip(const char *fmt, ...)
 	_exit(KSFT_SKIP);
 }
 
-/* the parent polls, because SIGCHLD handling belongs to the cases */
+/* SIGCHLD handling belongs to the cases */
 static int wait_for(pid_t pid, unsigned int seconds)
 {
-	const struct timespec nap = { .tv_nsec = 2000000 };
-	struct timespec now, end;
-	int status;
+	struct pollfd end = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int status = -1, r = -1;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += seconds;
-	for (;;) {
-		pid_t got = waitpid(pid, &status, WNOHANG);
-
-		if (got == pid)
-			return status;
-		if (got < 0)
-			return -1;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > end.tv_sec ||
-		    (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))
-			break;
-		nanosleep(&nap, NULL);
+	if (end.fd < 0) {
+		ksft_print("pidfd_open: %s", strerror(errno));
+	} else {
+		do {
+			r = poll(&end, 1, seconds * 1000);
+		} while (r < 0 && errno == EINTR);
+		close(end.fd);
+		if (!r)
+			ksft_print("no end after %u s", seconds);
 	}
-	ksft_print("no end after %u s", seconds);
-	kill(-pid, SIGKILL);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return -1;
+	if (r <= 0) {
+		kill(-pid, SIGKILL);
+		kill(pid, SIGKILL);
+	}
+	return waitpid(pid, &status, 0) == pid && r > 0 ? status : -1;
 }
 
 unsigned int ksft_slowness(void)
@@ -101,12 +97,25 @@ unsigned int ksft_slowness(void)
 	return n > 1 ? n : 1;
 }
 
+/* Of the host's time, and only where it is worth looking into. */
+static void print_seconds(const struct ksft_case *c, const struct timespec *begun)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now.tv_sec -= begun->tv_sec;
+	if (now.tv_sec >= 5)
+		ksft_print("%s: %lld s", c->name, (long long)now.tv_sec);
+}
+
 static int run_case(const struct ksft_case *c)
 {
+	struct timespec begun;
 	int status;
 	pid_t pid;
 
 	fflush(stdout);
+	clock_gettime(CLOCK_MONOTONIC, &begun);
 	pid = fork();
 	if (pid < 0) {
 		ksft_print("fork: %s", strerror(errno));
@@ -123,6 +132,7 @@ static int run_case(const struct ksft_case *c)
 			  ksft_slowness());
 	/* whatever a case forked dies with it */
 	kill(-pid, SIGKILL);
+	print_seconds(c, &begun);
 	if (status < 0)
 		return KSFT_FAIL;
 	if (WIFSIGNALED(status)) {

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -146,7 +147,8 @@ static pid_t start(char **command, int output)
  */
 static int run(char **command)
 {
-	int ends[2], status, open_end = 1;
+	struct pollfd wait[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	int ends[2], status;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
@@ -155,17 +157,19 @@ static int run(char **command)
 	close(ends[1]);
 	if (pid < 0 || iopl(3))
 		return 125;
+	wait[0].fd = ends[0];
+	wait[1].fd = syscall(SYS_pidfd_open, pid, 0);
+	if (wait[1].fd < 0)
+		return 125;
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	for (;;) {
-		struct pollfd wait = { .fd = ends[0], .events = POLLIN };
-		pid_t done = waitpid(pid, &status, WNOHANG);
-
-		if (open_end)
-			open_end = pump(ends[0], 'o');
-		if (done == pid)
-			break;
-		poll(open_end ? &wait : NULL, open_end, 20);
-	}
+	do {
+		poll(wait, 2, -1);
+		/* poll() passes over what is negative. */
+		if (wait[0].fd >= 0 && !pump(ends[0], 'o'))
+			wait[0].fd = -1;
+	} while (!(wait[1].revents & POLLIN));
+	if (waitpid(pid, &status, 0) != pid)
+		return 125;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
