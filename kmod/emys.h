@@ -95,8 +95,9 @@ struct emys_vm {
 		bool used;			/* some vCPU has a kvmclock page */
 		bool tsc_write_valid;		/* tsc_offset is set */
 		s64 offset;			/* ns to boot time, where the TSC is no good */
-		u64 tsc_khz;			/* default for new vCPUs */
+		u32 tsc_khz;			/* default for new vCPUs */
 		u64 tsc_offset;			/* last offset written, for matching */
+		u64 tsc_ratio;			/* and at which rate */
 		struct mutex wall_lock;		/* one writer of a wall clock at a time */
 	} clock;
 	u32 bsp_id;				/* [L] KVM_SET_BOOT_CPU_ID, default 0 */

@@ -101,6 +101,9 @@ int dev_extension(struct emys_vm *vm, long cap)
 		return nested ? NESTED_STATE_MAX : 0;
 	case EMYS_CAP_NESTED:
 		return nested;
+	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
+		return vmx_caps.tsc_scaling;
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	default:

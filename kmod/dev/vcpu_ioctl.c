@@ -336,7 +336,7 @@ static long vcpu_set_mce(struct dev_call *call)
 
 static long vcpu_set_tsc_khz(struct dev_call *call)
 {
-	return clock_check_tsc_khz(call->arg);
+	return clock_set_tsc_khz(call->vcpu, call->arg);
 }
 
 static long vcpu_get_tsc_khz(struct dev_call *call)

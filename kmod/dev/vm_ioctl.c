@@ -267,15 +267,15 @@ static long vm_set_clock(struct dev_call *call)
 	return clock_set(call->vm, call->buf);
 }
 
-/* What a new vCPU has; there is no other. */
+/* What a new vCPU has. */
 static long vm_get_tsc_khz(struct dev_call *call)
 {
-	return call->vm->clock.tsc_khz;
+	return READ_ONCE(call->vm->clock.tsc_khz);
 }
 
 static long vm_set_tsc_khz(struct dev_call *call)
 {
-	return clock_check_tsc_khz(call->arg);
+	return clock_vm_set_tsc_khz(call->vm, call->arg);
 }
 
 /* -- capabilities to switch on ---------------------------------------------------- */

@@ -80,7 +80,6 @@ static void load_proc(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 /* Of the secondary controls, those that L2 has when L1 says so, and those of the host's. */
 #define PROC2_L1	(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_DESC | \
-			 SECONDARY_EXEC_TSC_SCALING | \
 			 SECONDARY_EXEC_ENABLE_VMFUNC | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
@@ -101,9 +100,8 @@ static bool load_proc2(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	exec2 = (vcpu->vmx.vmcs01.exec2 & PROC2_L0) | (vmcs12_proc2(v) & PROC2_L1);
 	if (!vmcs->vpid)
 		exec2 &= ~SECONDARY_EXEC_ENABLE_VPID;
-	/* L1's own offset is added when L1 wants none. */
-	if (!n12_proc(v, CPU_BASED_USE_TSC_OFFSETTING))
-		exec2 &= ~SECONDARY_EXEC_TSC_SCALING;
+	if (nested_tsc_scales(vcpu))
+		exec2 |= SECONDARY_EXEC_TSC_SCALING;
 	/*
 	 * An L2 that L1 lets at its own APIC finds it where L1 does. With a virtual-APIC page the
 	 * CPU would answer from there: then these accesses have to be EPT violations.
@@ -141,9 +139,7 @@ static void load_steady_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	vmcs_write32(CR3_TARGET_COUNT, v->cr3_target_count);
 	for (i = 0; i < v->cr3_target_count; i++)
 		__vmcs_write(CR3_TARGET_VALUE0 + 2 * i, nested_cr3_target(v, i));
-	vmcs_write64(TSC_OFFSET, nested_l2_tsc_offset(vcpu));
-	if (vcpu->vmx.cur->exec2 & SECONDARY_EXEC_TSC_SCALING)
-		vmcs_write64(TSC_MULTIPLIER, v->tsc_multiplier);
+	nested_tsc_load(vcpu);
 }
 
 static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
@@ -152,13 +148,13 @@ static void load_controls(struct emys_vcpu *vcpu, const struct vmcs12 *v)
 	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 
 	load_proc(vcpu, v);
-	if (load_proc2(vcpu, v) || !n->controls_02 || n->tsc_offset_02 != vcpu->vmx.tsc_offset)
+	if (load_proc2(vcpu, v) || !n->controls_02 || n->tsc_offset_02 != vcpu->vmx.tsc_offset ||
+	    n->tsc_ratio_02 != vcpu->vmx.tsc_ratio)
 		load_steady_controls(vcpu, v);
 	else
 		nested_merge_msr_bitmap(vcpu);
 	nested_apic_load(vcpu);
 	n->controls_02 = true;
-	n->tsc_offset_02 = vcpu->vmx.tsc_offset;
 	/* The CPU tells one address space of L2 from another by VPID alone. */
 	if (!(vmcs12_proc2(v) & SECONDARY_EXEC_ENABLE_VPID) ||
 	    n->vpid12 != v->virtual_processor_id)

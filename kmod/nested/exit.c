@@ -207,8 +207,8 @@ static void forget_events(struct emys_vcpu *vcpu)
 /* What changed of L1's while L2 ran, and is in vmcs01. */
 static void catch_up(struct emys_vcpu *vcpu)
 {
-	if (vcpu->vmx.tsc_offset_moved)
-		vmx_set_tsc_offset(vcpu, vcpu->vmx.tsc_offset);
+	if (vcpu->vmx.tsc_moved)
+		vmx_tsc_changed(vcpu);
 	if (unlikely(vcpu->nested->debug_changed)) {
 		vmx_vmcs_get(vcpu);
 		vmcs_write32(EXCEPTION_BITMAP, vmx_exceptions(vcpu));

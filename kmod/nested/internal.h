@@ -70,7 +70,7 @@ static inline unsigned int nested_timer_rate(const struct nested_caps *c)
 /* L1's TSC, in units of that timer. */
 static inline u64 nested_timer_now(const struct emys_vcpu *vcpu)
 {
-	return (rdtsc() + vcpu->vmx.tsc_offset) >> nested_timer_rate(&vcpu->nested->caps);
+	return clock_tsc_at(vcpu, rdtsc()) >> nested_timer_rate(&vcpu->nested->caps);
 }
 
 /* core.c: VMX operation. on: -ENOMEM. off: L1 runs. May sleep. */
@@ -137,7 +137,9 @@ void nested_rare_load(struct emys_vcpu *vcpu);
 void nested_rare_save(struct emys_vcpu *vcpu);
 void nested_rare_changes(struct emys_vcpu *vcpu);
 
-/* timer.c. load: vmcs02, which is current, is told what is left. */
+/* timer.c: has L2's TSC another rate than the host's? */
+bool nested_tsc_scales(const struct emys_vcpu *vcpu);
+/* load: vmcs02, which is current, is told what is left. */
 void nested_timer_init(struct nested_vcpu *n);
 void nested_timer_load(struct emys_vcpu *vcpu);
 

@@ -42,7 +42,7 @@ static int value_at_exit(struct emys_vcpu *vcpu, u32 msr, u64 *val)
 
 	if (msr != MSR_IA32_TSC || !tsc)
 		return msr_read(vcpu, msr, val, false);
-	*val = tsc + vcpu->vmx.tsc_offset;
+	*val = clock_tsc_at(vcpu, tsc);
 	return 0;
 }
 

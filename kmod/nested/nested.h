@@ -60,7 +60,7 @@ struct nested_vcpu {
 	enum nested_rare rare;
 	bool controls_02;		/* vmcs02 has vmcs12's controls, and pages */
 	bool debug_changed;		/* while L2 ran: vmcs01 has the old exceptions */
-	u64 tsc_offset_02;		/* of L1, in vmcs02's */
+	u64 tsc_offset_02, tsc_ratio_02;	/* of L1, in vmcs02's */
 	void *shadow;			/* page of L1's shadow VMCS while vmxon; NULL: none */
 	bool shadow_new;		/* no VMCLEAR has made a VMCS of it */
 	bool entry_pending;		/* VM entry done, L2 has not run: its event is to come */
@@ -192,8 +192,8 @@ bool nested_virtual_interrupt(struct emys_vcpu *vcpu);
 void nested_sleep_begins(struct emys_vcpu *vcpu);
 void nested_sleep_ends(struct emys_vcpu *vcpu);
 bool nested_timer_expired(const struct emys_vcpu *vcpu);
-/* With vmx->l2: what the CPU adds to its own TSC, or to that as vmcs02 multiplies it, for L2's. */
-u64 nested_l2_tsc_offset(const struct emys_vcpu *vcpu);
+/* With vmx->l2: vmcs02, which is current, is told how L2's TSC follows from the host's. */
+void nested_tsc_load(struct emys_vcpu *vcpu);
 /* Before each entry of the section: false, nested_before_section() has something to do. */
 bool nested_before_entry(struct emys_vcpu *vcpu);
 /* L1 has the monitor trap flag on, and emys executed an instruction of L2's. Any context. */

@@ -34,12 +34,22 @@ static bool clock_host_stable(void)
 
 u32 emys_guest_tsc_khz(struct emys_vcpu *vcpu)
 {
-	return tsc_khz;
+	return vcpu->vmx.tsc_khz;
+}
+
+static u64 clock_rate(u64 tsc, u64 ratio)
+{
+	return ratio ? mul_u64_u64_shr(tsc, ratio, VMX_TSC_FRACTION) : tsc;
+}
+
+u64 clock_tsc_at(const struct emys_vcpu *vcpu, u64 tsc)
+{
+	return clock_rate(tsc, vcpu->vmx.tsc_ratio) + vcpu->vmx.tsc_offset;
 }
 
 u64 emys_guest_tsc(struct emys_vcpu *vcpu)
 {
-	return rdtsc() + vcpu->vmx.tsc_offset;
+	return clock_tsc_at(vcpu, rdtsc());
 }
 
 /* ns = ((ticks << shift) * mul) >> 32, with mul as large as 32 bits allow. */
@@ -87,6 +97,27 @@ static u64 clock_now(struct emys_vm *vm)
 	ns = clock_now_locked(vm, &tsc);
 	raw_spin_unlock_irqrestore(&vm->clock.lock, flags);
 	return ns;
+}
+
+/* The frequency that is meant by @khz, and the multiplier for it. */
+static int clock_ratio(u32 *khz, u64 *ratio)
+{
+	u32 host = max(tsc_khz, 1u);
+	u64 diff;
+
+	if (!*khz)
+		*khz = host;
+	diff = abs((s64)*khz - host);
+	if (diff * 1000000 <= (u64)host * CLOCK_TOLERANCE_PPM) {
+		*khz = host;
+		*ratio = 0;
+		return 0;
+	}
+	/* The multiplier's integer part has 16 bits; the other limit is KVM's. */
+	if (!vmx_caps.tsc_scaling || *khz >= S32_MAX || *khz / host >= BIT(64 - VMX_TSC_FRACTION))
+		return -EINVAL;
+	*ratio = mul_u64_u32_div(BIT_ULL(VMX_TSC_FRACTION), *khz, host);
+	return 0;
 }
 
 void clock_vm_init(struct emys_vm *vm)
@@ -143,36 +174,45 @@ int clock_set(struct emys_vm *vm, const struct kvm_clock_data *d)
 
 /* -- TSC ------------------------------------------------------------------------- */
 
-void clock_set_offset(struct emys_vcpu *vcpu, u64 offset)
+static void clock_tsc_changed(struct emys_vcpu *vcpu)
 {
-	if (vcpu->vmx.tsc_offset == offset)
-		return;
-	vmx_set_tsc_offset(vcpu, offset);
+	vmx_tsc_changed(vcpu);
 	lapic_tsc_changed(vcpu);
 	/* Every page: whether vCPUs agree may have changed. */
 	if (READ_ONCE(vcpu->vm->clock.used))
 		emys_vm_request_all(vcpu->vm, EMYS_REQ_CLOCK);
 }
 
+void clock_set_offset(struct emys_vcpu *vcpu, u64 offset)
+{
+	if (vcpu->vmx.tsc_offset == offset)
+		return;
+	vcpu->vmx.tsc_offset = offset;
+	clock_tsc_changed(vcpu);
+}
+
 /*
  * A VMM, or a BIOS, sets the TSC of one vCPU after the other to the same value
  * and means "the same": a value that lies within a second of where the last
- * written one would be now gets the last offset. 0 is a vCPU's power-up.
+ * written one would be now gets the last offset, if it counts at the same rate. 0 is a vCPU's
+ * power-up.
  */
 void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc)
 {
 	struct emys_clock *c = &vcpu->vm->clock;
-	u64 second = (u64)tsc_khz * 1000, now, offset, expected;
+	u64 second = (u64)vcpu->vmx.tsc_khz * 1000, ratio = vcpu->vmx.tsc_ratio;
+	u64 now, offset, expected;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&c->lock, flags);
-	now = rdtsc_ordered();
+	now = clock_rate(rdtsc_ordered(), ratio);
 	offset = tsc - now;
 	expected = now + c->tsc_offset;
-	if (c->tsc_write_valid &&
+	if (c->tsc_write_valid && c->tsc_ratio == ratio &&
 	    (!tsc || (tsc < expected + second && expected < tsc + second)))
 		offset = c->tsc_offset;
 	c->tsc_offset = offset;
+	c->tsc_ratio = ratio;
 	c->tsc_write_valid = true;
 	raw_spin_unlock_irqrestore(&c->lock, flags);
 	clock_set_offset(vcpu, offset);
@@ -185,21 +225,56 @@ void clock_give_offset(struct emys_vcpu *vcpu, u64 offset)
 
 	raw_spin_lock_irqsave(&c->lock, flags);
 	c->tsc_offset = offset;
+	c->tsc_ratio = vcpu->vmx.tsc_ratio;
 	c->tsc_write_valid = true;
 	raw_spin_unlock_irqrestore(&c->lock, flags);
 	clock_set_offset(vcpu, offset);
 }
 
-int clock_check_tsc_khz(u32 khz)
+void clock_vcpu_init(struct emys_vcpu *vcpu)
 {
-	u64 diff = abs((s64)(khz ? khz : tsc_khz) - tsc_khz);
+	u32 khz = READ_ONCE(vcpu->vm->clock.tsc_khz);
 
-	if (diff * 1000000 > (u64)tsc_khz * CLOCK_TOLERANCE_PPM)
-		return -EINVAL;
+	/* It was looked at when it was set. */
+	clock_ratio(&khz, &vcpu->vmx.tsc_ratio);
+	vcpu->vmx.tsc_khz = khz;
+	if (vcpu->vmx.tsc_ratio)
+		vmx_tsc_changed(vcpu);
+	clock_write_tsc(vcpu, 0);
+}
+
+int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz)
+{
+	u64 ratio;
+	int r = clock_ratio(&khz, &ratio);
+
+	if (r)
+		return r;
+	vcpu->vmx.tsc_khz = khz;
+	if (ratio == vcpu->vmx.tsc_ratio)
+		return 0;
+	WRITE_ONCE(vcpu->vmx.tsc_ratio, ratio);
+	clock_tsc_changed(vcpu);
 	return 0;
 }
 
+int clock_vm_set_tsc_khz(struct emys_vm *vm, u32 khz)
+{
+	u64 ratio;
+	int r = clock_ratio(&khz, &ratio);
+
+	if (!r)
+		WRITE_ONCE(vm->clock.tsc_khz, khz);
+	return r;
+}
+
 /* -- pages in the guest ------------------------------------------------------------ */
+
+static bool clock_same_tsc(const struct emys_vcpu *a, const struct emys_vcpu *b)
+{
+	return READ_ONCE(a->vmx.tsc_offset) == READ_ONCE(b->vmx.tsc_offset) &&
+	       READ_ONCE(a->vmx.tsc_ratio) == READ_ONCE(b->vmx.tsc_ratio);
+}
 
 /* Do all vCPUs read the same TSC? */
 static bool clock_tsc_matched(struct emys_vm *vm)
@@ -208,7 +283,7 @@ static bool clock_tsc_matched(struct emys_vm *vm)
 	unsigned int i;
 
 	emys_for_each_vcpu(i, vcpu, vm)
-		if (READ_ONCE(vcpu->vmx.tsc_offset) != READ_ONCE(first->vmx.tsc_offset))
+		if (!clock_same_tsc(vcpu, first))
 			return false;
 	return true;
 }
@@ -256,9 +331,13 @@ void clock_update(struct emys_vcpu *vcpu)
 		new.system_time = c->base_ns;
 	}
 	raw_spin_unlock_irqrestore(&c->lock, flags);
-	new.tsc_timestamp = tsc + vcpu->vmx.tsc_offset;
-	new.tsc_to_system_mul = c->mul;
-	new.tsc_shift = c->shift;
+	new.tsc_timestamp = clock_tsc_at(vcpu, tsc);
+	if (vcpu->vmx.tsc_ratio) {
+		clock_scale((u64)vcpu->vmx.tsc_khz * 1000, &new.tsc_to_system_mul, &new.tsc_shift);
+	} else {
+		new.tsc_to_system_mul = c->mul;
+		new.tsc_shift = c->shift;
+	}
 	new.flags = old.flags & PVCLOCK_GUEST_STOPPED;	/* the guest clears it */
 	if (stable && clock_tsc_matched(vcpu->vm))
 		new.flags |= PVCLOCK_TSC_STABLE_BIT;

@@ -748,7 +748,7 @@ void msr_reset(struct emys_vcpu *vcpu, bool init)
 	m->mcg_cap = MCE_BANKS;
 	m->apic_base = LAPIC_DEFAULT_BASE | MSR_IA32_APICBASE_ENABLE |
 		       (vcpu->id == vcpu->vm->bsp_id ? MSR_IA32_APICBASE_BSP : 0);
-	clock_write_tsc(vcpu, 0);
+	clock_vcpu_init(vcpu);
 	vmx_user_msrs_changed(vcpu);
 }
 

@@ -50,13 +50,33 @@ int vmx_vmcs_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset)
+/* vmcs01, which is current. */
+static void tsc_load(struct emys_vcpu *vcpu)
 {
-	vcpu->vmx.tsc_offset = offset;
+	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
+	u64 ratio = vcpu->vmx.tsc_ratio;
+	u32 exec2 = vmcs->exec2 & ~SECONDARY_EXEC_TSC_SCALING;
+
+	if (ratio) {
+		exec2 |= SECONDARY_EXEC_TSC_SCALING;
+		vmcs_write64(TSC_MULTIPLIER, ratio);
+	}
+	if (exec2 != vmcs->exec2) {
+		vmcs->exec2 = exec2;
+		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, exec2);
+	}
+	vmcs_write64(TSC_OFFSET, vcpu->vmx.tsc_offset);
+}
+
+void vmx_tsc_changed(struct emys_vcpu *vcpu)
+{
 	vmx_vmcs_get(vcpu);
-	vmcs_write64(TSC_OFFSET, vcpu->vmx.l2 ? nested_l2_tsc_offset(vcpu) : offset);
+	if (vcpu->vmx.l2)
+		nested_tsc_load(vcpu);
+	else
+		tsc_load(vcpu);
 	vmx_vmcs_put(vcpu);
-	vcpu->vmx.tsc_offset_moved = vcpu->vmx.l2;
+	vcpu->vmx.tsc_moved = vcpu->vmx.l2;
 }
 
 void vmx_user_msrs_changed(struct emys_vcpu *vcpu)

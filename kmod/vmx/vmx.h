@@ -136,7 +136,9 @@ struct vmx_vcpu {
 	bool user_irq_valid;		/* KVM_INTERRUPT waits */
 	u8 user_irq;
 	u64 tsc_offset;			/* of L1 */
-	bool tsc_offset_moved;		/* while L2 ran: vmcs01 has the old one */
+	u64 tsc_ratio;			/* its TSC's rate of the host's, VMX_TSC_FRACTION; 0: 1 */
+	u32 tsc_khz;
+	bool tsc_moved;			/* while L2 ran: vmcs01 has the old offset or ratio */
 	bool spec_ctrl_passed;		/* the guest writes SPEC_CTRL without exit */
 	bool dr_loaded;			/* the guest's debug registers are in the CPU */
 	bool dr_wanted;			/* a breakpoint is on: load them for each section */
@@ -296,8 +298,8 @@ int vmx_vmcs_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val);
 void vmx_pass_msrs(struct emys_vcpu *vcpu);
 /* Let the guest access @msr without exit (or not), where the filter lets it. */
 void vmx_msr_passthrough(struct emys_vcpu *vcpu, u32 msr, bool read, bool write);
-/* New TSC offset for the guest. */
-void vmx_set_tsc_offset(struct emys_vcpu *vcpu, u64 offset);
+/* tsc_offset or tsc_ratio is a new one. */
+void vmx_tsc_changed(struct emys_vcpu *vcpu);
 /* A value of star..tsc_aux changed: reload before entry. */
 void vmx_user_msrs_changed(struct emys_vcpu *vcpu);
 /* EMYS_REQ_EOIMAP: which EOIs of virtual-interrupt delivery must exit. vCPU thread. */
@@ -363,6 +365,8 @@ void fpu_save(struct emys_vcpu *vcpu);
 
 /* -- clock (clock.c) -------------------------------------------------------------- */
 
+#define VMX_TSC_FRACTION	48	/* bits of a TSC multiplier behind the point */
+
 void clock_vm_init(struct emys_vm *vm);
 int clock_get(struct emys_vm *vm, struct kvm_clock_data *d);
 int clock_set(struct emys_vm *vm, const struct kvm_clock_data *d);	/* -EINVAL flags */
@@ -370,8 +374,16 @@ int clock_set(struct emys_vm *vm, const struct kvm_clock_data *d);	/* -EINVAL fl
 void clock_write_tsc(struct emys_vcpu *vcpu, u64 tsc);
 /* The VMM gives the offset itself, and other vCPUs may be in step with it from now on. */
 void clock_give_offset(struct emys_vcpu *vcpu, u64 offset);
-/* -EINVAL: not the host's frequency and no TSC scaling. */
-int clock_check_tsc_khz(u32 khz);
+/* L1's TSC when the host's is @tsc. Any context. */
+u64 clock_tsc_at(const struct emys_vcpu *vcpu, u64 tsc);
+/* What IA32_TSC of a new vCPU is, at the VM's frequency. */
+void clock_vcpu_init(struct emys_vcpu *vcpu);
+/*
+ * KVM_SET_TSC_KHZ, of one vCPU [V] or of those to come; 0 is the host's. -EINVAL: not the host's
+ * frequency and no TSC scaling, or more than it can.
+ */
+int clock_set_tsc_khz(struct emys_vcpu *vcpu, u32 khz);
+int clock_vm_set_tsc_khz(struct emys_vm *vm, u32 khz);
 /* EMYS_REQ_CLOCK: rewrite the vCPU's pv-clock page. May sleep. */
 void clock_update(struct emys_vcpu *vcpu);
 /* MSR_KVM_WALL_CLOCK: write the wall-clock structure. May sleep. */

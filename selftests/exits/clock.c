@@ -172,6 +172,101 @@ static void test_set(void)
 	CHECK(vcpu->uc.arg[1] < (1ull << 45) + 10000000000ull);
 }
 
+static void guest_both(void)
+{
+	volatile struct time_info *t = (void *)TIME_PAGE;
+	u32 a, b, c, d;
+	u64 tsc;
+	int i;
+
+	wrmsr(MSR_SYSTEM, TIME_PAGE | 1);
+	cpuid(0, 0, &a, &b, &c, &d);
+	for (i = 1; i <= 2; i++) {
+		tsc = rdtsc();
+		GUEST_SYNC2(i, t->system_time + scale(tsc - t->tsc_timestamp, t->tsc_to_system_mul,
+						      t->tsc_shift), tsc);
+	}
+}
+
+/* What the guest's clock said was then, and its TSC. */
+static u64 sync_both(struct vcpu *vcpu, int i, u64 *tsc)
+{
+	u64 before = vm_clock(vcpu->vm), ns, after;
+
+	vcpu_sync(vcpu, i);
+	after = vm_clock(vcpu->vm);
+	ns = vcpu->uc.arg[1];
+	*tsc = vcpu->uc.arg[2];
+	CHECK_MSG(ns + 1000000 >= before && ns <= after + 1000000, "guest %lu ns, VM %lu to %lu ns",
+		  ns, before, after);
+	return ns;
+}
+
+static void check_rate(struct vcpu *vcpu, u64 khz)
+{
+	u64 ns, tsc[2], got;
+
+	CHECK_EQ(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0), khz);
+	ns = sync_both(vcpu, 1, &tsc[0]);
+	usleep(50000);
+	ns = sync_both(vcpu, 2, &tsc[1]) - ns;
+	CHECK(ns >= 50000000);
+	got = (tsc[1] - tsc[0]) * 1000000 / ns;
+	CHECK_MSG(got >= khz - khz / 1000 && got <= khz + khz / 1000, "%lu kHz, not %lu", got, khz);
+	vcpu_done(vcpu);
+}
+
+/* The TSC at another frequency, of one vCPU and of all: the clock is right all the same. */
+static void test_frequency(void)
+{
+	static const u32 rates[][2] = { { 1, 1 }, { 1, 2 }, { 3, 1 }, { 7, 5 } };
+	struct vcpu *vcpu[2];
+	struct vm *vm;
+	u64 khz, a, b;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rates); i++) {
+		vcpu[0] = start(guest_both);
+		khz = vcpu_scale_tsc(vcpu[0], rates[i][0], rates[i][1]);
+		check_rate(vcpu[0], khz);
+		vm_free(vcpu[0]->vm);
+	}
+	vm = vm_create();
+	CHECK_OK(ioctl(vm->fd, KVM_SET_TSC_KHZ, khz));
+	CHECK_EQ(ioctl(vm->fd, KVM_GET_TSC_KHZ, 0), khz);
+	for (i = 0; i < 2; i++) {
+		vcpu[i] = vcpu_add(vm, i);
+		vcpu_call(vcpu[i], guest_both, 0);
+	}
+	CHECK(vcpu_get_msr(vcpu[0], MSR_TSC, &a) && vcpu_get_msr(vcpu[1], MSR_TSC, &b));
+	CHECK_MSG(b >= a && b - a < khz * 1000, "%lu, then %lu", a, b);
+	check_rate(vcpu[0], khz);
+	check_rate(vcpu[1], khz);
+}
+
+/* None that the CPU cannot do; and without TSC scaling only the host's. */
+static void test_bad_frequency(void)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_add(vm, 0);
+	u32 khz = CHECK_OK(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0));
+
+	if (dev_cap(KVM_CAP_TSC_CONTROL) > 0) {
+		CHECK_ERRNO(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, 0x80000000), EINVAL);
+		CHECK_ERRNO(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, 0xffffffff), EINVAL);
+		CHECK_ERRNO(ioctl(vm->fd, KVM_SET_TSC_KHZ, 0x80000000), EINVAL);
+		/* the slowest there is does no harm */
+		CHECK_OK(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, 1));
+		vcpu_call(vcpu, guest_return, 0);
+		vcpu_done(vcpu);
+		CHECK_OK(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, khz));
+	} else {
+		CHECK_ERRNO(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, khz / 2), EINVAL);
+	}
+	CHECK_EQ(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0), khz);
+	CHECK_EQ(ioctl(vm->fd, KVM_GET_TSC_KHZ, 0), khz);
+}
+
 static void guest_bad(void)
 {
 	u32 a, b, c, d, i;
@@ -224,6 +319,8 @@ static void test_wall_two(void)
 KSFT_MAIN(
 	{ "clock: system time and wall clock", test_clock },
 	{ "clock: KVM_SET_CLOCK", test_set },
+	{ "clock: TSC at other frequencies", test_frequency },
+	{ "clock: frequencies that cannot be", test_bad_frequency },
 	{ "clock: wall clocks of two vCPUs", test_wall_two },
 	{ "clock: addresses without memory", test_bad },
 )

@@ -391,6 +391,24 @@ static void test_deadline(void)
 	}
 }
 
+/* It counts by the guest's TSC, whatever the rate of that. */
+static void test_deadline_scaled(void)
+{
+	static const u32 rates[][2] = { { 3, 1 }, { 1, 2 } };
+	struct vcpu *vcpu;
+	u32 i;
+
+	REQUIRE(dev_cap(KVM_CAP_TSC_DEADLINE_TIMER) > 0, "no TSC deadline");
+	for (i = 0; i < ARRAY_SIZE(rates); i++) {
+		vcpu = start(guest_deadline, 1);
+		VM_VAR(vcpu->vm, tsc_khz) = vcpu_scale_tsc(vcpu, rates[i][0], rates[i][1]);
+		vcpu_leaf(vcpu, 1, 0)->ecx |= 1 << 24;
+		vcpu_set_cpuid(vcpu);
+		vcpu_done(vcpu);
+		vm_free(vcpu->vm);
+	}
+}
+
 static void guest_disabled(void)
 {
 	guest_handlers[VECTOR] = on_irq;
@@ -650,6 +668,7 @@ KSFT_MAIN(
 	{ "lapic: one-shot timer", test_oneshot },
 	{ "lapic: periodic timer", test_periodic },
 	{ "lapic: TSC-deadline timer", test_deadline },
+	{ "lapic: TSC-deadline timer, at other rates", test_deadline_scaled },
 	{ "lapic: software-disabled", test_disabled },
 	{ "lapic: modes and x2APIC faults", test_modes },
 	{ "lapic: vCPUs in different modes", test_mixed_modes },

@@ -234,6 +234,20 @@ void vm_line(struct vm *vm, u32 gsi, u32 level)
 	CHECK_OK(ioctl(vm->fd, KVM_IRQ_LINE, &l));
 }
 
+u32 vcpu_scale_tsc(struct vcpu *vcpu, u32 num, u32 den)
+{
+	u64 khz;
+
+	REQUIRE(dev_cap(KVM_CAP_TSC_CONTROL) > 0, "no TSC scaling");
+	CHECK_OK(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, 0));
+	khz = (u64)CHECK_OK(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0)) * num / den;
+	CHECK_OK(ioctl(vcpu->fd, KVM_SET_TSC_KHZ, khz));
+	CHECK_EQ(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0), khz);
+	/* what was added to make it 0 was of the other rate */
+	vcpu_set_msr(vcpu, MSR_TSC, 0);
+	return khz;
+}
+
 struct kvm_cpuid_entry2 *vcpu_leaf(struct vcpu *vcpu, u32 leaf, u32 sub)
 {
 	unsigned int i;

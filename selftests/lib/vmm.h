@@ -111,6 +111,11 @@ void vcpu_long_mode(struct vcpu *vcpu);
 void vcpu_call(struct vcpu *vcpu, void *fn, u64 arg);
 /* a VM with interrupt controllers and one vCPU that is to run FN(ARG) */
 struct vcpu *vcpu_with_irqchip(void *fn, u64 arg);
+/*
+ * NUM of DEN parts of the host's frequency for the vCPU's TSC, which is returned in kHz; skips the
+ * case where there is no TSC scaling
+ */
+u32 vcpu_scale_tsc(struct vcpu *vcpu, u32 num, u32 den);
 /* find a leaf in vcpu->cpuid, NULL where there is none */
 struct kvm_cpuid_entry2 *vcpu_leaf(struct vcpu *vcpu, u32 leaf, u32 sub);
 /* hand vcpu->cpuid, changed, to the kernel; before the first run */

@@ -1654,6 +1654,61 @@ static void test_tsc(void)
 	nested_run_with(guest_tsc, 0, PROC_CTL, PROC_TSC_OFFSET);
 }
 
+/* And L1's is scaled already. */
+static void test_tsc_scaled(void)
+{
+	static const u32 rates[][2] = { { 3, 1 }, { 2, 3 } };
+	struct vcpu *vcpu;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rates); i++) {
+		vcpu = nested_vcpu_with(guest_tsc, 0, PROC_CTL, PROC_TSC_OFFSET);
+		vcpu_scale_tsc(vcpu, rates[i][0], rates[i][1]);
+		vcpu_done(vcpu);
+		vm_free(vcpu->vm);
+	}
+}
+
+static void guest_tiny(void)
+{
+	u64 first;
+
+	l1_start(l2_read_tsc, 0);
+	l1_control(PROC_CTL, PROC_TSC_OFFSET, 0);
+	l1_control(PROC2_CTL, PROC2_TSC_SCALING, 0);
+	/* nearly nothing, of a TSC that is slow: it stands still */
+	vmwrite(TSC_OFFSET, 0);
+	vmwrite(TSC_MULTIPLIER, 1);
+	L2_DONE();
+	first = l2_tsc;
+	l2_call(l2_read_tsc, 0);
+	L2_DONE();
+	GUEST_ASSERT_AT(l2_tsc - first <= 1, first, l2_tsc);
+	/* and more than there are bits for */
+	vmwrite(TSC_MULTIPLIER, ~0ull);
+	l2_call(l2_read_tsc, 0);
+	L2_DONE();
+	vmwrite(TSC_MULTIPLIER, 1ull << 63);
+	l2_call(l2_read_tsc, 0);
+	L2_DONE();
+}
+
+/* What both together cannot say is no harm to anybody. */
+static void test_tsc_extremes(void)
+{
+	static const u32 rates[][2] = { { 2, 1 }, { 1, 2 } };
+	struct vcpu *vcpu;
+	u32 i;
+
+	REQUIRE(ksft_is_emys(), "in KVM 6.1 a product of 0 fails L1's entry");
+	for (i = 0; i < ARRAY_SIZE(rates); i++) {
+		vcpu = nested_vcpu_with(guest_tiny, 0, PROC2_CTL, PROC2_TSC_SCALING);
+		vcpu_scale_tsc(vcpu, rates[i][0], rates[i][1]);
+		vcpu_done(vcpu);
+		vm_free(vcpu->vm);
+	}
+}
+
 KSFT_MAIN(
 	{ "exits: unconditional", test_always },
 	{ "exits: instruction information", test_info },
@@ -1687,4 +1742,6 @@ KSFT_MAIN(
 	{ "exits: DR7", test_dr7 },
 	{ "exits: EFER and PAT", test_efer },
 	{ "exits: TSC", test_tsc },
+	{ "exits: TSC of an L1 at another rate", test_tsc_scaled },
+	{ "exits: TSC multipliers beyond the CPU's", test_tsc_extremes },
 )

@@ -133,6 +133,42 @@ static void test_halt(void)
 	vcpu_done(vcpu);
 }
 
+#define SPAN	4000000ull	/* of L1's TSC */
+
+static void l2_spin(void)
+{
+	for (;;)
+		cpu_pause();
+}
+
+static void guest_count(void)
+{
+	u64 begin, took;
+
+	l1_start(l2_spin, 0);
+	l1_control(PIN_CTL, PIN_TIMER, 0);
+	vmwrite(PREEMPTION_TIMER, SPAN >> (l1_caps.misc & 31));
+	begin = rdtsc();
+	L2_EXIT(REASON_TIMER);
+	took = rdtsc() - begin;
+	GUEST_ASSERT_AT(took + (1ull << (l1_caps.misc & 31)) >= SPAN && took < 2 * SPAN, took, SPAN);
+}
+
+/* It counts by L1's TSC, whatever the rate of that. */
+static void test_rate(void)
+{
+	static const u32 rates[][2] = { { 1, 1 }, { 3, 1 }, { 1, 3 } };
+	struct vcpu *vcpu;
+	u32 i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(rates); i++) {
+		vcpu = with_timer(i & 1 ? guest_halt : guest_count, 0);
+		vcpu_scale_tsc(vcpu, rates[i / 2][0], rates[i / 2][1]);
+		vcpu_done(vcpu);
+		vm_free(vcpu->vm);
+	}
+}
+
 static void guest_wait_sipi(void)
 {
 	apic_enable();
@@ -327,6 +363,7 @@ static void test_steps_irq(void)
 
 KSFT_MAIN(
 	{ "timer: HLT", test_halt },
+	{ "timer: L1's TSC at other rates", test_rate },
 	{ "timer: wait-for-SIPI", test_wait_sipi },
 	{ "timer: 0", test_zero },
 	{ "timer: single steps", test_steps },
