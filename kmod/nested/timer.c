@@ -56,17 +56,11 @@ static u64 l2_tsc_ratio(const struct emys_vcpu *vcpu)
 void nested_tsc_load(struct emys_vcpu *vcpu)
 {
 	struct nested_vcpu *n = vcpu->nested;
-	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
-	u32 exec2 = vmcs->exec2 & ~SECONDARY_EXEC_TSC_SCALING;
+	bool scales = nested_tsc_scales(vcpu);
 
-	if (nested_tsc_scales(vcpu)) {
-		exec2 |= SECONDARY_EXEC_TSC_SCALING;
+	if (scales)
 		vmcs_write64(TSC_MULTIPLIER, l2_tsc_ratio(vcpu));
-	}
-	if (exec2 != vmcs->exec2) {
-		vmcs->exec2 = exec2;
-		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, exec2);
-	}
+	vmx_exec2_update(vcpu, scales ? SECONDARY_EXEC_TSC_SCALING : 0, SECONDARY_EXEC_TSC_SCALING);
 	vmcs_write64(TSC_OFFSET, l2_tsc_offset(vcpu));
 	n->tsc_offset_02 = vcpu->vmx.tsc_offset;
 	n->tsc_ratio_02 = vcpu->vmx.tsc_ratio;

@@ -53,18 +53,11 @@ int vmx_vmcs_msr_write(struct emys_vcpu *vcpu, u32 msr, u64 val)
 /* vmcs01, which is current. */
 static void tsc_load(struct emys_vcpu *vcpu)
 {
-	struct vmx_vmcs *vmcs = vcpu->vmx.cur;
 	u64 ratio = vcpu->vmx.tsc_ratio;
-	u32 exec2 = vmcs->exec2 & ~SECONDARY_EXEC_TSC_SCALING;
 
-	if (ratio) {
-		exec2 |= SECONDARY_EXEC_TSC_SCALING;
+	if (ratio)
 		vmcs_write64(TSC_MULTIPLIER, ratio);
-	}
-	if (exec2 != vmcs->exec2) {
-		vmcs->exec2 = exec2;
-		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, exec2);
-	}
+	vmx_exec2_update(vcpu, ratio ? SECONDARY_EXEC_TSC_SCALING : 0, SECONDARY_EXEC_TSC_SCALING);
 	vmcs_write64(TSC_OFFSET, vcpu->vmx.tsc_offset);
 }
 
