@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* nested/tsc: L2 writes the time-stamp counter, which is L1's */
+#include <unistd.h>
+
 #include "nested.h"
 
 #define OFFSET	(1ull << 50)
@@ -68,6 +70,63 @@ static void test_write(void)
 	nested_run_with(guest_write, OFFSET, PROC_CTL, PROC_MSR_BITMAPS | PROC_TSC_OFFSET);
 }
 
+static void sync_twice(u64 first)
+{
+	GUEST_SYNC2(first, rdtsc(), 0);
+	GUEST_SYNC2(first + 1, rdtsc(), 0);
+}
+
+static void l2_rates(void)
+{
+	sync_twice(1);
+	sync_twice(3);
+}
+
+static void guest_rates(void)
+{
+	l1_start(l2_rates, 0);
+	L2_DONE();
+	sync_twice(5);
+	l2_call(l2_rates, 0);
+	L2_DONE();
+}
+
+static u64 sync_tsc(struct vcpu *vcpu, u64 i, u64 *ns)
+{
+	struct kvm_clock_data c = { 0 };
+
+	vcpu_sync(vcpu, i);
+	CHECK_OK(ioctl(vcpu->vm->fd, KVM_GET_CLOCK, &c));
+	*ns = c.clock;
+	return vcpu->uc.arg[1];
+}
+
+/* Who runs reads a TSC of so many kHz, from sync @i to the next. */
+static void expect_rate(struct vcpu *vcpu, u64 i, u64 khz)
+{
+	u64 from, to, tsc = sync_tsc(vcpu, i, &from), got;
+
+	usleep(50000);
+	tsc = sync_tsc(vcpu, i + 1, &to) - tsc;
+	got = tsc * 1000000 / (to - from);
+	CHECK_MSG(got > khz - khz / 10 && got < khz + khz / 10, "%lu kHz, not %lu", got, khz);
+}
+
+/* KVM_SET_TSC_KHZ while L2 runs is for it, and for L1 when that goes on. */
+static void test_rates(void)
+{
+	struct vcpu *vcpu = nested_vcpu(guest_rates, 0);
+	u64 khz = CHECK_OK(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0));
+
+	expect_rate(vcpu, 1, khz);
+	expect_rate(vcpu, 3, vcpu_scale_tsc(vcpu, 3, 1));
+	expect_rate(vcpu, 5, khz * 3);
+	expect_rate(vcpu, 1, khz * 3);
+	expect_rate(vcpu, 3, vcpu_scale_tsc(vcpu, 1, 2));
+	vcpu_done(vcpu);
+}
+
 KSFT_MAIN(
+	{ "tsc: another rate while L2 runs", test_rates },
 	{ "tsc: L2 writes it", test_write },
 )
